@@ -1,0 +1,32 @@
+# The two commands of the README, and no logic.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: train test bench lint format clean
+
+train: .venv/ready  ## train the default experiment and print its scores
+	@$(BIN)/genexp train $(ARGS)
+
+test: .venv/ready lint  ## format, lint, types, tests
+	@$(BIN)/pytest -n 2 -m "not slow" $(ARGS)
+
+lint: .venv/ready
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+
+format: .venv/ready
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: .venv/ready  ## measured ratios against a hand-written loop, and the slow tests
+	@$(BIN)/python benchmarks/throughput.py
+	@$(BIN)/pytest -m slow
+
+.venv/ready: pyproject.toml constraints.txt
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+clean:
+	rm -rf .venv

@@ -1,0 +1,1 @@
+"""Data: one LightningDataModule per kind of source, batches keyed by the step."""

@@ -1,0 +1,1 @@
+"""Evaluation: samples in, numbers out. Never imports a model."""

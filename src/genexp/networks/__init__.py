@@ -1,0 +1,1 @@
+"""Networks: nn.Modules that know no loss; shape, depth and channels are arguments."""

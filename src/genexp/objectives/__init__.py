@@ -1,0 +1,1 @@
+"""Objectives: pure functions and small frozen objects; raw logits, real-high, nats."""

@@ -1,0 +1,1 @@
+"""Reporting: tables, grids and plots that a person reads."""

@@ -1,0 +1,1 @@
+"""Training: clock, update plans, randomness, EMA, strategies, checkpoints."""
