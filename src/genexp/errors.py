@@ -6,3 +6,11 @@ class UserError(Exception):
 
     The command line prints the sentence without a traceback and exits with code 2.
     """
+
+    exit_code = 2
+
+
+class Diverged(UserError):
+    """A loss became NaN or infinite: recorded as the failure of that run, exit code 3."""
+
+    exit_code = 3

@@ -1,0 +1,69 @@
+"""The command line: `genexp train | evaluate | sample | list`.
+
+Help and errors in the words are answered here, before anything slow is imported.
+"""
+
+import difflib
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+
+from genexp import __version__
+from genexp.errors import UserError
+
+COMMANDS = {
+    "train": "train a model, score it and show samples",
+    "evaluate": "score a trained run",
+    "sample": "draw samples from a trained run",
+    "list": "list the options of a config group, or the runs",
+}
+
+HELP = """genexp {version}: train, measure and compare deep generative models.
+
+  genexp train     [key=value ...]        {train}
+  genexp evaluate  RUN [key=value ...]    {evaluate}
+  genexp sample    RUN [key=value ...]    {sample}
+  genexp list      [GROUP | runs]         {list}
+
+Examples
+  genexp train                                        the default experiment: a DCGAN on 8x8 digits
+  genexp train experiment=digits_dcgan loss=hinge seed=3
+  genexp train model=vae dataset=two_moons network=mlp
+  genexp train -m loss=hinge,least_squares seed=0,1   every combination, each in a process of its own
+  genexp train resume=auto                            go on with the newest run that is not finished
+  genexp list loss                                    what there is to choose from
+
+genexp COMMAND --help tells more about a command.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; the exit code is 0, 2 when the user can mend something, 3 when the run diverged."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(HELP.format(version=__version__, **COMMANDS), end="")
+        return 0
+    if arguments[0] in ("-V", "--version"):
+        print(f"genexp {__version__}")
+        return 0
+    command, rest = arguments[0], arguments[1:]
+    try:
+        return _command(command)(rest)
+    except UserError as error:
+        print(f"genexp: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("genexp: interrupted.", file=sys.stderr)
+        return 130
+
+
+def _command(name: str) -> Callable[[list[str]], int]:
+    if name not in COMMANDS:
+        close = difflib.get_close_matches(name, COMMANDS, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"the commands are {', '.join(COMMANDS)}."
+        raise UserError(f"There is no command {name}: {hint}")
+    return import_module(f"genexp.commands.{name}").main
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,70 @@
+"""`genexp evaluate`: the full protocol on a trained run, beside the anchor rows."""
+
+import time
+from datetime import datetime
+from typing import Any
+
+from genexp.commands.arguments import run_and_settings, take_flag
+from genexp.runs import Run, commit
+
+USAGE = "genexp evaluate RUN [weights=ema] [bound_samples=16]"
+DEFAULTS = {"weights": "ema", "bound_samples": 16}
+
+
+def main(arguments: list[str]) -> int:
+    """Run `genexp evaluate`."""
+    if take_flag(arguments, "-h", "--help"):
+        print(
+            f"{USAGE}\n\nDraw samples from the run's newest checkpoint and score them against the held-out reference.\n"
+            "weights=ema|raw; bound_samples: importance samples for families with a likelihood bound.\n"
+            "Adds a line with the fingerprint to scores.jsonl and prints the table."
+        )
+        return 0
+    folder, settings = run_and_settings(arguments, DEFAULTS, USAGE)
+    evaluate(Run.open(folder), **settings)
+    return 0
+
+
+def evaluate(run: Run, weights: str = "ema", bound_samples: int = 16) -> dict[str, Any]:
+    """Score a run, add the row to `scores.jsonl`, print the table and the picture's path; the row."""
+    import torch
+    from rich.console import Console
+
+    from genexp.assembly import load_trained, prepared_protocol, relative
+    from genexp.models.sampling import draw
+    from genexp.reporting.likelihood import bits_per_dim_row
+    from genexp.reporting.table import score_table
+    from genexp.reporting.watch import save_picture
+    from genexp.training.randomness import mix
+
+    trained = load_trained(run, weights)
+    data, protocol = prepared_protocol(trained.config)
+    seed, started = trained.config.seed, time.perf_counter()
+    samples = torch.stack([draw(trained.model, protocol.size, mix(seed, 5, d)) for d in range(protocol.draws)])
+    sampling_seconds = time.perf_counter() - started
+    scores = protocol.score(samples)
+    record = run.record
+    scores.metrics |= bits_per_dim_row(trained.model, data, bound_samples, seed)
+    scores.metrics |= {
+        "sample_s": sampling_seconds / protocol.draws,
+        "train_s": record.get("seconds"),
+        "params": record.get("parameters", {}).get("total"),
+    }
+    picture = save_picture(samples[0], protocol, run.samples / f"final-{trained.weights}.png")
+    row = {
+        "run": run.folder.name,
+        "name": record["name"],
+        "setting": record["setting"],
+        "seed": seed,
+        "step": trained.step,
+        "weights": trained.weights,
+        "commit": commit(),
+        "time": datetime.now().astimezone().isoformat(timespec="seconds"),
+        **scores.to_json(),
+    }
+    run.append_scores(row)
+    console = Console()
+    console.print(score_table({**protocol.anchors(), f"{record['name']} ({trained.weights})": scores}))
+    console.print(f"run      {relative(run.folder)}", highlight=False, soft_wrap=True)
+    console.print(f"samples  {relative(picture)}", highlight=False, soft_wrap=True)
+    return row

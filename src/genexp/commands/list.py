@@ -1,0 +1,45 @@
+"""`genexp list`: what there is to choose from, and the runs."""
+
+import sys
+
+from genexp import config
+from genexp.commands.arguments import refuse_unknown_flags, take_flag, take_option
+from genexp.errors import UserError
+
+USAGE = "genexp list [GROUP | runs] [--config-dir DIR]"
+
+
+def main(arguments: list[str]) -> int:
+    """Print the groups, the options of one group, or the runs."""
+    if take_flag(arguments, "-h", "--help"):
+        print(f"{USAGE}\n\nWithout a word: the groups and their options. With a group: each option and what it is.")
+        return 0
+    config_dir = take_option(arguments, "--config-dir")
+    refuse_unknown_flags(arguments, USAGE)
+    if len(arguments) > 1:
+        raise UserError(f"genexp list takes one word: {USAGE}")
+    if not arguments:
+        for group in config.groups(config_dir):
+            print(f"{group:12}  {' '.join(config.options(group, config_dir))}")
+        return 0
+    if arguments[0] == "runs":
+        return _runs()
+    known = config.options(arguments[0], config_dir)
+    if not known:
+        raise UserError(f"There is no group {arguments[0]}: the groups are {', '.join(config.groups(config_dir))}.")
+    width = max(map(len, known))
+    for option in known:
+        print(f"{option:{width}}  {config.describe(arguments[0], option, config_dir)}".rstrip())
+    return 0
+
+
+def _runs() -> int:
+    from genexp.runs import all_runs
+
+    output = config.compose_train([]).config.paths.output
+    for run in all_runs(output):
+        record = run.record
+        print(f"{record.get('status', '?'):9} {record.get('step', 0):>8}  {run.folder}")
+    if not all_runs(output):
+        print(f"no runs under {output}", file=sys.stderr)
+    return 0

@@ -1,0 +1,268 @@
+"""Configs: composed by Hydra, checked, resolved, and turned into objects.
+
+No function here imports torch: help, completion and a misspelt key are answered before that.
+"""
+
+import difflib
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import ConfigCompositionException, HydraException, InstantiationException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from genexp.errors import UserError
+
+NOT_IDENTITY = ("paths", "logger", "run_dir", "resume", "progress", "name")
+"""Top-level keys that do not change what is computed: left out of a run's identity."""
+
+
+@dataclass
+class TrainConfig:
+    """The root of `conf/train.yaml`: its keys and their types; the groups check their own keys when they are built."""
+
+    seed: int = 0
+    batch_size: int = 64
+    max_steps: int = 1000
+    log_every: int = 50
+    score_every: int = 500
+    checkpoint_every: int = 500
+    keep_checkpoints: int = 2
+    name: str | None = None
+    run_dir: str | None = None
+    resume: str | None = None
+    progress: bool = True
+    dataset: Any = None
+    network: Any = None
+    model: Any = None
+    loss: Any = None
+    penalty: dict[str, Any] = field(default_factory=dict)
+    constraint: Any = None
+    plan: Any = None
+    optimizer: Any = None
+    schedule: Any = None
+    ema: Any = None
+    trainer: Any = None
+    evaluation: Any = None
+    logger: Any = None
+    paths: Any = None
+
+
+def conf_dir() -> Path:
+    """The folder of genexp's own configs: beside the package in a wheel, at the top of the repository in a checkout."""
+    inside = Path(__file__).parent / "conf"
+    return inside if inside.is_dir() else Path(__file__).parents[2] / "conf"
+
+
+def user_cache() -> str:
+    """The folder for caches when nothing else is said: the user's own, or the temporary one where there is no home."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    try:
+        return str(Path(base) / "genexp" if base else Path.home() / ".cache" / "genexp")
+    except RuntimeError:
+        return str(Path(tempfile.gettempdir()) / "genexp-cache")
+
+
+@contextmanager
+def _hydra(config_dir: str | None) -> Iterator[list[str]]:
+    """Hydra set up on genexp's configs; yields the overrides that add the user's own folder."""
+    if config_dir is not None and not Path(config_dir).is_dir():
+        raise UserError(f"--config-dir {config_dir} is not a folder: give the folder that holds your own groups.")
+    GlobalHydra.instance().clear()
+    OmegaConf.register_new_resolver("genexp.user_cache", user_cache, replace=True)
+    ConfigStore.instance().store(name="train_schema", node=TrainConfig)
+    search = [f"hydra.searchpath=[file://{Path(config_dir).resolve()}]"] if config_dir else []
+    with initialize_config_dir(config_dir=str(conf_dir().resolve()), version_base="1.3", job_name="genexp"):
+        yield search
+
+
+@dataclass(frozen=True)
+class Composed:
+    """A resolved config and the option chosen for each group."""
+
+    config: DictConfig
+    choices: dict[str, str]
+
+    @property
+    def plain(self) -> dict[str, Any]:
+        """The resolved config as plain containers."""
+        return to_plain(self.config)
+
+
+def compose_train(overrides: Sequence[str], config_dir: str | None = None) -> Composed:
+    """Compose `conf/train.yaml` with `overrides`.
+
+    Raises:
+        UserError: one sentence for a misspelt key or option, a value of the wrong type, or an interpolation that fails.
+    """
+    with _hydra(config_dir) as search:
+        try:
+            composed = compose("train", overrides=[*search, *overrides], return_hydra_config=True)
+        except (HydraException, OmegaConfBaseException) as error:
+            raise UserError(_sentence(error, config_dir)) from error
+        choices = {str(k): str(v) for k, v in composed.hydra.runtime.choices.items() if not str(k).startswith("hydra/")}
+        OmegaConf.set_struct(composed, False)
+        del composed["hydra"]
+    OmegaConf.set_struct(composed, True)
+    try:
+        OmegaConf.resolve(composed)
+    except OmegaConfBaseException as error:
+        raise UserError(f"The config does not resolve: {_first_line(error)}.") from error
+    _check_ranges(composed)
+    return Composed(composed, choices)
+
+
+def from_plain(plain: dict[str, Any]) -> DictConfig:
+    """A config saved by `to_plain`."""
+    return OmegaConf.create(plain)
+
+
+def to_plain(config: DictConfig) -> dict[str, Any]:
+    """A config as dicts, lists, numbers and strings."""
+    plain = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(plain, dict)
+    return {str(key): value for key, value in plain.items()}
+
+
+def identity(plain: dict[str, Any], with_seed: bool = True) -> str:
+    """The hash of everything in a config that changes what is computed, 12 hex digits."""
+    left_out = NOT_IDENTITY if with_seed else (*NOT_IDENTITY, "seed")
+    kept = {key: value for key, value in plain.items() if key not in left_out}
+    return hashlib.sha256(json.dumps(kept, sort_keys=True, default=str).encode()).hexdigest()[:12]
+
+
+def build(node: Any, where: str) -> Any:
+    """Instantiate a config node.
+
+    Arguments:
+        node: a node with `_target_`, or a mapping of such nodes.
+        where: the node's place in the config, for the error sentence.
+
+    Raises:
+        UserError: if the target does not exist or refuses its arguments.
+    """
+    from hydra.utils import instantiate
+
+    try:
+        return instantiate(node, _convert_="all")
+    except InstantiationException as error:
+        cause = error.__cause__
+        while isinstance(cause, InstantiationException):
+            cause = cause.__cause__
+        if isinstance(cause, UserError):
+            raise cause from None
+        raise UserError(f"{where} does not build: {_first_line(cause or error)}.") from error
+
+
+def options(group: str, config_dir: str | None = None) -> list[str]:
+    """The options of a group, the user's own included."""
+    folders = [conf_dir(), *([Path(config_dir)] if config_dir else [])]
+    names = {path.stem for folder in folders for path in (folder / group).glob("*.yaml")}
+    return sorted(names)
+
+
+def groups(config_dir: str | None = None) -> list[str]:
+    """The groups, in the order of their folders' names."""
+    folders = [conf_dir(), *([Path(config_dir)] if config_dir else [])]
+    return sorted({path.name for folder in folders for path in folder.iterdir() if path.is_dir()})
+
+
+def describe(group: str, option: str, config_dir: str | None = None) -> str:
+    """The first comment of an option's file: what it is."""
+    for folder in [*([Path(config_dir)] if config_dir else []), conf_dir()]:
+        path = folder / group / f"{option}.yaml"
+        if path.is_file():
+            comments = [line for line in path.read_text().splitlines() if line.startswith("#")]
+            comments = [line.lstrip("# ").strip() for line in comments if "@package" not in line]
+            return comments[0] if comments else ""
+    return ""
+
+
+def _check_ranges(config: DictConfig) -> None:
+    for key in ("batch_size", "max_steps", "log_every", "checkpoint_every", "keep_checkpoints"):
+        if config[key] < 1:
+            raise UserError(f"{key}={config[key]} is out of range: give a whole number of at least 1.")
+    for key in ("score_every", "seed"):
+        if config[key] < 0:
+            raise UserError(f"{key}={config[key]} is out of range: give 0 or more.")
+
+
+def _first_line(error: BaseException) -> str:
+    line = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    return line.strip().rstrip(".")
+
+
+def _nearest(word: str, known: Sequence[str]) -> str:
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    return f" did you mean {close[0]}?" if close else ""
+
+
+def _sentence(error: Exception, config_dir: str | None) -> str:
+    """One sentence for one of Hydra's or OmegaConf's errors."""
+    text = str(error)
+    cause = error.__cause__ if isinstance(error, ConfigCompositionException) else None
+    full_key = next((line.split(":", 1)[1].strip() for line in f"{text}\n{cause}".splitlines() if "full_key:" in line), "")
+    if "Could not find" in text and "/" in _first_line(error):
+        group, option = _first_line(error).split("'")[1].rsplit("/", 1)
+        known = options(group, config_dir)
+        if known:
+            return f"There is no {group}={option}:{_nearest(option, known)} The options are {', '.join(known)}."
+    if "Could not override" in text:
+        key = _first_line(error).split("'")[1]
+        if key in groups(config_dir):
+            return f"{key} takes one of {', '.join(options(key, config_dir))}."
+        return f"There is no key {key} in the config:{_nearest_key(key, config_dir)} see genexp train --cfg for all keys."
+    if "not in" in text and full_key:
+        return f"There is no key {full_key} in the config:{_nearest_key(full_key, config_dir)} remove it or mend its name."
+    if full_key and cause is not None:
+        return f"{full_key}: {_first_line(cause)}."
+    if full_key:
+        return f"{full_key}: {_first_line(error)}."
+    return f"The config does not compose: {_first_line(error)}."
+
+
+def _nearest_key(key: str, config_dir: str | None) -> str:
+    """A suggestion from all keys of the default config."""
+    known = [field_name for field_name in TrainConfig.__dataclass_fields__]
+    parent, _, leaf = key.rpartition(".")
+    if parent:
+        try:
+            node: Any = OmegaConf.select(compose("train", overrides=[]), parent)
+        except Exception:  # a suggestion is no reason to fail
+            node = None
+        if isinstance(node, DictConfig):
+            suggestion = _nearest(leaf, [str(k) for k in node])
+            return suggestion or f" {parent} has {', '.join(str(k) for k in node)};"
+    return _nearest(leaf, known) or " the groups and keys are listed by genexp list;"
+
+
+def save_yaml(plain: dict[str, Any], path: Path) -> None:
+    """Write a config for people and for `load_yaml`, atomically."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    temporary.write_text(yaml.safe_dump(plain, sort_keys=False))
+    os.replace(temporary, path)
+
+
+def load_yaml(path: Path) -> dict[str, Any]:
+    """Read a config written by `save_yaml`.
+
+    Raises:
+        UserError: if the file is missing or not a mapping.
+    """
+    if not path.is_file():
+        raise UserError(f"{path.parent} is not a run: it has no {path.name}.")
+    plain = OmegaConf.to_container(OmegaConf.load(path))
+    if not isinstance(plain, dict):
+        raise UserError(f"{path} is not a config: it must hold a mapping.")
+    return {str(key): value for key, value in plain.items()}

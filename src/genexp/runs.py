@@ -1,0 +1,182 @@
+"""A run's folder: everything that a run was, is and has to show."""
+
+import json
+import os
+import platform
+import subprocess
+import time
+from contextlib import contextmanager
+from collections.abc import Iterator
+from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+import genexp
+from genexp import config
+from genexp.errors import UserError
+
+RUN_DIR_VARIABLE = "GENEXP_RUN_DIR"
+"""Tells the processes that Lightning starts for the other ranks where the run is."""
+PACKAGES = ("torch", "lightning", "hydra-core", "numpy", "wandb")
+
+
+class Run:
+    """The folder of one run.
+
+    `config.yaml` (resolved), `run.json` (status, versions, commit, cost), `metrics.csv`, `timings.csv`, `checkpoints/`,
+    `samples/`, `scores.jsonl`. `genexp sample` and `genexp evaluate` need nothing else.
+    """
+
+    def __init__(self, folder: Path | str) -> None:
+        self.folder = Path(folder)
+
+    @classmethod
+    def open(cls, folder: Path | str) -> "Run":
+        """An existing run.
+
+        Raises:
+            UserError: if the folder is not a run.
+        """
+        run = cls(folder)
+        if not run.folder.is_dir():
+            raise UserError(f"There is no run at {folder}: give the folder that genexp train printed.")
+        if not (run.folder / "run.json").is_file():
+            raise UserError(f"{folder} is not a run: it has no run.json.")
+        return run
+
+    @property
+    def checkpoints(self) -> Path:
+        """Where the checkpoints are."""
+        return self.folder / "checkpoints"
+
+    @property
+    def samples(self) -> Path:
+        """Where the sample grids are."""
+        return self.folder / "samples"
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The resolved config as plain containers."""
+        return config.load_yaml(self.folder / "config.yaml")
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """The content of `run.json`."""
+        return json.loads((self.folder / "run.json").read_text())
+
+    def update(self, **values: Any) -> None:
+        """Change values of `run.json`, atomically."""
+        path = self.folder / "run.json"
+        record = {**(self.record if path.is_file() else {}), **values}
+        temporary = path.with_name(f".run.json.{os.getpid()}.part")
+        temporary.write_text(json.dumps(record, indent=2) + "\n")
+        os.replace(temporary, path)
+
+    def create(self, plain: dict[str, Any], choices: dict[str, str]) -> None:
+        """Make the folder of a new run.
+
+        Raises:
+            UserError: if the folder holds another run already.
+        """
+        if (self.folder / "run.json").exists():
+            raise UserError(
+                f"{self.folder} holds a run already: add resume=auto to go on with it, or choose another run_dir."
+            )
+        self.folder.mkdir(parents=True, exist_ok=True)
+        config.save_yaml(plain, self.folder / "config.yaml")
+        self.update(
+            status="running",
+            name=plain["name"],
+            choices=choices,
+            identity=config.identity(plain),
+            setting=config.identity(plain, with_seed=False),
+            seed=plain["seed"],
+            created=datetime.now().astimezone().isoformat(timespec="seconds"),
+            seconds=0.0,
+            **provenance(),
+        )
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the run against a second process.
+
+        Raises:
+            UserError: if another process trains in this folder.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.folder / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise UserError(f"Another process is training in {self.folder}: wait for it or stop it.") from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def append_scores(self, row: dict[str, Any]) -> None:
+        """Add one line to `scores.jsonl`."""
+        with open(self.folder / "scores.jsonl", "a") as file:
+            file.write(json.dumps(row) + "\n")
+
+    def scores(self) -> list[dict[str, Any]]:
+        """The lines of `scores.jsonl`, oldest first."""
+        path = self.folder / "scores.jsonl"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
+
+
+def provenance() -> dict[str, Any]:
+    """The code's commit, the packages' versions and the machine."""
+    versions = {"genexp": genexp.__version__, "python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            versions[package] = "absent"
+    return {"commit": commit(), "versions": versions, "machine": platform.platform(), "cpus": os.cpu_count()}
+
+
+def commit() -> str | None:
+    """The git commit of the code, with `+` when files differ from it; None outside a checkout."""
+    here = Path(__file__).parent
+    try:
+        head = subprocess.run(
+            ["git", "-C", str(here), "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, timeout=5
+        )
+        dirty = subprocess.run(
+            ["git", "-C", str(here), "status", "--porcelain", "-uno", "."], capture_output=True, text=True, timeout=5
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    if head.returncode != 0:
+        return None
+    return head.stdout.strip() + ("+" if dirty.stdout.strip() else "")
+
+
+def new_folder(plain: dict[str, Any]) -> Path:
+    """A folder that no run has: output/name/time-seed-identity."""
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    base = Path(plain["paths"]["output"]) / plain["name"] / f"{stamp}-s{plain['seed']}-{config.identity(plain)[:6]}"
+    folder, attempt = base, 1
+    while folder.exists():
+        attempt += 1
+        folder = base.with_name(f"{base.name}-{attempt}")
+    return folder.resolve()
+
+
+def all_runs(output: Path | str) -> list[Run]:
+    """The runs under `output`, oldest first."""
+    found = sorted(Path(output).glob("**/run.json"), key=lambda path: path.stat().st_mtime)
+    return [Run(path.parent) for path in found]
+
+
+def unfinished(output: Path | str, identity: str | None) -> Run | None:
+    """The newest run under `output` that is not complete, of the given identity if there is one."""
+    for run in reversed(all_runs(output)):
+        record = run.record
+        if record.get("status") in ("running", "stopped") and identity in (None, record.get("identity")):
+            return run
+    return None

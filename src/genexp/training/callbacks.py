@@ -1,0 +1,173 @@
+"""What happens around the steps, each in a Lightning callback that reads the one clock."""
+
+import logging
+import math
+import signal
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from genexp.errors import Diverged
+from genexp.training import checkpoint
+from genexp.training.metrics_file import MetricsFile
+from genexp.training.strategy import any_rank
+
+
+class GracefulStop(Callback):
+    """SIGTERM and Ctrl-C stop the run after the current step, with a checkpoint; a second signal stops it at once.
+
+    Lightning's own handler broadcasts from inside the signal handler, which hangs when a single rank is signalled. Here
+    the handler only sets a flag, and the ranks agree on it between steps.
+    """
+
+    SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+    def __init__(self) -> None:
+        self.received: int | None = None
+        self._previous: dict[int, Any] = {}
+        self._module: Any = None
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Put the handlers in place of Lightning's."""
+        self._module = pl_module
+        self._previous = {number: signal.signal(number, self._handle) for number in self.SIGNALS}
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self.received is not None:
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+        self.received = number
+        self._module.stop_requested = True
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: Any, *_: Any) -> None:
+        """Stop all ranks when any was asked to."""
+        if any_rank(pl_module.stop_requested, pl_module.device):
+            pl_module.stop_requested = True
+            trainer.should_stop = True
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Put the former handlers back."""
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+
+
+class MetricRows(Callback):
+    """At each multiple of the `intervals`: a row of `metrics.csv` and of every logger, and one of `timings.csv`.
+
+    `metrics.csv` holds what is a function of config and seed, so that it is the same bytes in a resumed run.
+
+    Arguments:
+        folder: the run's folder.
+        intervals: steps between two rows.
+    """
+
+    def __init__(self, folder: Path, intervals: tuple[int, ...]) -> None:
+        self.folder, self.intervals = folder, intervals
+        self.latest: dict[str, float] = {}
+        self._scores: dict[str, float] = {}
+        self._images_before = 0
+
+    def add_scores(self, scores: dict[str, float]) -> None:
+        """Put scores into the row of this step."""
+        self._scores = scores
+
+    def on_train_start(self, trainer: Trainer, pl_module: Any) -> None:
+        """Drop the rows after the checkpoint that the run goes on from."""
+        clock = pl_module.regime.clock
+        self._images_before = clock.images
+        pl_module.stopwatch.flush(0)
+        if trainer.is_global_zero:
+            self.metrics = MetricsFile(self.folder / "metrics.csv")
+            self.timings = MetricsFile(self.folder / "timings.csv")
+            for file in (self.metrics, self.timings):
+                file.truncate(clock.step)
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: Any, *_: Any) -> None:
+        """Write a row when one is due."""
+        clock = pl_module.regime.clock
+        if not any(clock.due(interval) for interval in self.intervals if interval):
+            return
+        row = {**pl_module.meter.flush(), **self._scores}
+        self._scores = {}
+        if trainer.is_global_zero:
+            times = pl_module.stopwatch.flush(clock.images - self._images_before)
+            self._images_before = clock.images
+            self.metrics.append({"step": clock.step, "images": clock.images, **row})
+            self.timings.append({"step": clock.step, "images": clock.images, **times})
+            self.latest |= row | times
+            for logger in trainer.loggers:
+                logger.log_metrics({**row, **times, "images": clock.images}, step=clock.step)
+        broken = [name for name, value in row.items() if not math.isfinite(value)]
+        if broken:
+            raise Diverged(
+                f"{broken[0]} is not a number at step {clock.step}: the run has diverged; "
+                "lower optimizer.lr or add a penalty."
+            )
+
+
+class Checkpoints(Callback):
+    """Every `interval` steps, at the end and when a run is stopped: a checkpoint; the last `keep` stay.
+
+    Arguments:
+        folder: where they are written.
+        interval: steps between two.
+        keep: how many stay.
+        on_save: called after each with the step.
+        resume: the state to go on from.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        interval: int,
+        keep: int,
+        on_save: Callable[[int], None],
+        resume: dict[str, Any] | None = None,
+    ) -> None:
+        self.folder, self.interval, self.keep = folder, interval, keep
+        self.on_save, self.resume = on_save, resume
+        self._saved = -1
+
+    def on_train_start(self, trainer: Trainer, pl_module: Any) -> None:
+        """Put the saved state in place, once the optimizers exist."""
+        if self.resume is not None:
+            pl_module.load_training_state(self.resume)
+            self._saved = pl_module.regime.clock.step
+            self.resume = None
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: Any, *_: Any) -> None:
+        """Save when it is time."""
+        if pl_module.regime.clock.due(self.interval) or pl_module.stop_requested:
+            with pl_module.stopwatch.phase("checkpoint"):
+                self._save(trainer, pl_module)
+
+    def _save(self, trainer: Trainer, pl_module: Any) -> None:
+        step = pl_module.regime.clock.step
+        if step == self._saved:
+            return
+        self._saved = step
+        if trainer.is_global_zero:
+            checkpoint.save(self.folder, step, pl_module.training_state(), self.keep)
+            self.on_save(step)
+
+
+def quiet_lightning() -> None:
+    """Silence the hints of Lightning that do not concern this loop."""
+    for name in ("lightning.pytorch", "lightning.fabric", "pytorch_lightning"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    for pattern in (
+        ".*does not have many workers.*",
+        ".*`training_step` returned `None`.*",
+        ".*Checkpoint directory.*exists.*",
+        ".*Starting from v1.9.0.*",
+        ".*LightningModule hooks.*",
+        ".*IterableDataset.*__len__.*",
+        ".*number of training batches.*",
+        ".*dataloader_iter.*",
+        ".*GPU available.*",
+    ):
+        warnings.filterwarnings("ignore", pattern)
