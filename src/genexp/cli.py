@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _command(command)(rest)
     except UserError as error:
-        print(f"genexp: {error}", file=sys.stderr)
+        print(f"genexp: {str(error).rstrip('.')}.", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("genexp: interrupted.", file=sys.stderr)

@@ -7,9 +7,10 @@ import difflib
 import hashlib
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ import yaml
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
-from hydra.errors import ConfigCompositionException, HydraException, InstantiationException
+from hydra.errors import HydraException, InstantiationException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -210,41 +211,36 @@ def _nearest(word: str, known: Sequence[str]) -> str:
 
 def _sentence(error: Exception, config_dir: str | None) -> str:
     """One sentence for one of Hydra's or OmegaConf's errors."""
-    text = str(error)
-    cause = error.__cause__ if isinstance(error, ConfigCompositionException) else None
-    full_key = next((line.split(":", 1)[1].strip() for line in f"{text}\n{cause}".splitlines() if "full_key:" in line), "")
-    if "Could not find" in text and "/" in _first_line(error):
-        group, option = _first_line(error).split("'")[1].rsplit("/", 1)
+    text = f"{error}\n{error.__cause__ or ''}"
+    if found := re.search(r"Could not find '([\w.-]+)/([^']*)'", text):
+        group, option = found.groups()
         known = options(group, config_dir)
-        if known:
-            return f"There is no {group}={option}:{_nearest(option, known)} The options are {', '.join(known)}."
-    if "Could not override" in text:
-        key = _first_line(error).split("'")[1]
+        return f"There is no {group}={option}:{_nearest(option, known)} The options are {', '.join(known)}."
+    if found := re.search(r"Could not override '([^']+)'", text):
+        key = found[1]
         if key in groups(config_dir):
             return f"{key} takes one of {', '.join(options(key, config_dir))}."
-        return f"There is no key {key} in the config:{_nearest_key(key, config_dir)} see genexp train --cfg for all keys."
-    if "not in" in text and full_key:
-        return f"There is no key {full_key} in the config:{_nearest_key(full_key, config_dir)} remove it or mend its name."
-    if full_key and cause is not None:
-        return f"{full_key}: {_first_line(cause)}."
+        return f"There is no key {key} in the config:{_nearest_key(key, config_dir)}"
+    full_key = re.search(r"full_key: ([\w.\[\]-]+)", text)
+    if full_key and re.search(r"Key '[^']*' (is )?not in", text):
+        return f"There is no key {full_key[1]} in the config:{_nearest_key(full_key[1], config_dir)}"
+    if found := re.search(r"Interpolation key '([^']+)' not found", text):
+        return f"The config refers to {found[1]}, which does not exist: mend the interpolation or add the key."
+    reason = _first_line(error.__cause__ or error)
     if full_key:
-        return f"{full_key}: {_first_line(error)}."
-    return f"The config does not compose: {_first_line(error)}."
+        return f"{full_key[1]} has a wrong value: {reason}."
+    return f"The config does not compose: {reason}."
 
 
 def _nearest_key(key: str, config_dir: str | None) -> str:
-    """A suggestion from all keys of the default config."""
-    known = [field_name for field_name in TrainConfig.__dataclass_fields__]
-    parent, _, leaf = key.rpartition(".")
+    """A suggestion for a misspelt key, from its neighbours in the default config."""
+    parent, _, leaf = key.lstrip("+~").rpartition(".")
+    node: Any = None
     if parent:
-        try:
-            node: Any = OmegaConf.select(compose("train", overrides=[]), parent)
-        except Exception:  # a suggestion is no reason to fail
-            node = None
-        if isinstance(node, DictConfig):
-            suggestion = _nearest(leaf, [str(k) for k in node])
-            return suggestion or f" {parent} has {', '.join(str(k) for k in node)};"
-    return _nearest(leaf, known) or " the groups and keys are listed by genexp list;"
+        with suppress(HydraException, OmegaConfBaseException):  # a suggestion is no reason to fail
+            node = OmegaConf.select(compose("train"), parent)
+    known = [str(k) for k in node] if isinstance(node, DictConfig) else [*TrainConfig.__dataclass_fields__, "experiment"]
+    return _nearest(leaf, known) or f" {parent or 'the config'} has {', '.join(known)}."
 
 
 def save_yaml(plain: dict[str, Any], path: Path) -> None:

@@ -99,8 +99,7 @@ class GAN(GenerativeModel):
 
     def generator_loss(self, batch: Batch, fakes: Tensor) -> Tensor:
         """$L_G$."""
-        real = self._score(batch["x"]) if self.loss.needs_real_in_generator else None
-        loss = self.loss.generator(self._score(fakes), real)
+        loss = self.loss.generator(self._score(fakes))
         self.record("loss/generator", loss)
         return loss
 

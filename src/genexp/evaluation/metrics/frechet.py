@@ -11,7 +11,8 @@ features, eigenvalues :math:`\lambda` of the common covariance) a sample of :mat
 
 and the corrected distance subtracts one such term per sample, each with its own spectrum. Sampling spreads a
 spectrum, so a share of the bias of about d/(2n) stays for isotropic features in d dimensions (6 % at d = 64,
-n = 500), and less for spectra that decay, as those of real features do.
+n = 500), and less for spectra that decay, as those of real features do. With fewer rows than about 2d the
+correction is not to be trusted: compare at equal n instead.
 
 References:
     GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash Equilibrium (Heusel et al., 2017),

@@ -105,8 +105,8 @@ def c_t(generated: ArrayLike, train: ArrayLike, held_out: ArrayLike) -> tuple[fl
     Returns:
         ``z``, standard normal for a perfect generator, very negative for a copier, positive for samples far
         from the data (it grows with the square root of the sizes); and ``auc``, the chance that a generated
-        row is farther from the training set than a held-out one, which does not depend on the sizes. Ties count
-        half and narrow the null's variance.
+        row is farther from the training set than a held-out one, which does not depend on the sizes.
+        Ties count half and narrow the null's variance.
 
     Raises:
         ValueError: If an input is not a finite matrix.
@@ -114,7 +114,7 @@ def c_t(generated: ArrayLike, train: ArrayLike, held_out: ArrayLike) -> tuple[fl
     as_pair(generated, held_out, ("generated", "held_out"))
     of_generated, of_held_out = nearest_distances(generated, train), nearest_distances(held_out, train)
     # Images on a grid have many equal distances; ten digits keep rounding from breaking these ties.
-    unit = 1e-10 * max(float(of_generated.max()), float(of_held_out.max())) or 1.0
+    unit = 1e-10 * (max(float(of_generated.max()), float(of_held_out.max())) or 1.0)
     return mann_whitney(np.rint(of_generated / unit), np.rint(of_held_out / unit))
 
 

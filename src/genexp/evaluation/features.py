@@ -1,0 +1,196 @@
+"""Frozen features: the network in which generated and real images are compared.
+
+A small convolutional classifier of 32 features is trained once on a data set's `train` split and never again: another
+seed of the same network moves the Fréchet distance of the same samples by 4 to 17 %, so the file's sha256 is part of
+every score. The digits' network is in the package; those of other sets are trained on first use and cached.
+"""
+
+import hashlib
+import json
+import os
+import typing
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load, save
+from torch import Tensor
+
+from genexp.errors import UserError
+from genexp.evaluation.feature_training import FeatureNet, Trained, TrainingSettings, train_features
+
+VERSION = 1
+"""Raised when the network or its training changes: features of another version are other features."""
+
+PACKAGED = Path(__file__).parent / "weights" / "digits_cnn32.safetensors"
+PACKAGED_SHA256 = "0000000000000000000000000000000000000000000000000000000000000000"
+"""The sha256 of the packaged file; written by `benchmarks/train_digits_features.py`."""
+
+
+class Extractor(typing.Protocol):
+    """What the image protocol asks of features; write your own for other networks.
+
+    Attributes:
+        name: what the fingerprint calls it.
+        version: raised by its author when the features change.
+        dim: the number of features d.
+        sha256: of the weights.
+    """
+
+    name: str
+    version: int
+    dim: int
+    sha256: str
+
+    def __call__(self, x: Tensor) -> NDArray[np.float64]:
+        """The features (N, d) in float64 of images (N, C, H, W) in [-1, 1], whatever the batch they come in."""
+        ...
+
+    def classify(self, x: Tensor) -> NDArray[np.int64] | None:
+        """The classes (N,) of images (N, C, H, W) in [-1, 1]; None if the extractor knows no classes."""
+        ...
+
+
+class TrainSplit(typing.Protocol):
+    """Images (N, C, H, W) in [-1, 1] and their labels (N,)."""
+
+    x: Tensor
+    y: Tensor
+
+
+class ImageData(typing.Protocol):
+    """What training the features asks of a data set."""
+
+    name: str
+    shape: typing.Any
+    num_classes: int
+
+    def split(self, name: str) -> typing.Any:
+        """A split with `x` and `y`."""
+        ...
+
+    def content_id(self) -> str:
+        """A hash of the data."""
+        ...
+
+
+class FrozenFeatures:
+    """A trained `FeatureNet` that only looks.
+
+    It computes in float64, so that a feature does not depend on the batch, the number of threads or the machine to
+    more than about 1e-13. It is no `nn.Module`, so that no model can adopt its weights.
+
+    Arguments:
+        name: what the fingerprint calls it.
+        trained: the network, and the mean and standard deviation of its features on the training set.
+        sha256: of the file of the weights.
+        batch_size: how many images are looked at at once.
+    """
+
+    version = VERSION
+
+    def __init__(self, name: str, trained: Trained, sha256: str, batch_size: int = 500) -> None:
+        self.name, self.sha256, self.batch_size = name, sha256, batch_size
+        self._net = trained.net.double().eval().requires_grad_(False)
+        self._mean, self._scale = trained.mean.double(), trained.scale.double()
+        self._has_classes = trained.num_classes > 0
+        self.dim = len(trained.mean)
+
+    def __call__(self, x: Tensor) -> NDArray[np.float64]:
+        """Features (N, d), z-scored by the training set, of images (N, C, H, W) in [-1, 1]."""
+        return ((self._hidden(x) - self._mean) / self._scale).numpy()
+
+    @torch.no_grad()
+    def classify(self, x: Tensor) -> NDArray[np.int64] | None:
+        """Classes (N,) of images (N, C, H, W) in [-1, 1]; None if the set has no labels."""
+        return self._net.head(self._hidden(x)).argmax(dim=1).numpy() if self._has_classes else None
+
+    @torch.no_grad()
+    def _hidden(self, x: Tensor) -> Tensor:
+        batches = x.detach().cpu().split(self.batch_size)
+        return torch.cat([self._net.features(batch.double()) for batch in batches])
+
+
+def extractor_for(
+    data: ImageData, cache_dir: str | Path | None, settings: TrainingSettings | None = None
+) -> FrozenFeatures:
+    """The features of an image set: the packaged ones, cached ones, or newly trained ones.
+
+    The cache is keyed by the data's content, the shape of the images, the version of the network and the settings, so
+    that changed data never meets the old features.
+
+    Arguments:
+        data: an image set; only its `train` split is looked at.
+        cache_dir: where trained features are kept; None trains again every time.
+        settings: how they are trained; None is the default, which the packaged ones were trained with.
+
+    Raises:
+        UserError: if the data are no images, or the packaged file is damaged.
+    """
+    settings = settings or TrainingSettings()
+    if len(data.shape) != 3:
+        raise UserError(
+            f"{data.name} has shape {tuple(data.shape)}: features need images (C, H, W), choose evaluation=points."
+        )
+    key = feature_key(data, settings)
+    packaged = PACKAGED.read_bytes() if PACKAGED.is_file() else b""
+    if read_key(packaged) == key:
+        if hashlib.sha256(packaged).hexdigest() != PACKAGED_SHA256:
+            raise UserError(f"{PACKAGED} is damaged: install genexp again.")
+        return _from_bytes("digits_cnn32", packaged)
+    name = f"{data.name}_cnn{settings.dim}"
+    digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
+    path = Path(cache_dir) / "features" / f"{name}-{digest}.safetensors" if cache_dir is not None else None
+    if path is not None and path.is_file():
+        content = path.read_bytes()
+        if read_key(content) == key:  # a damaged file has no key and is trained again
+            return _from_bytes(name, content)
+    split = data.split("train")
+    content = to_bytes(train_features(split.x, split.y, data.num_classes, settings), key)
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+        temporary.write_bytes(content)
+        os.replace(temporary, path)
+    return _from_bytes(name, content)
+
+
+def feature_key(data: ImageData, settings: TrainingSettings) -> dict[str, typing.Any]:
+    """Everything that the trained features depend on."""
+    return {
+        "content": data.content_id(),
+        "shape": [int(size) for size in data.shape],
+        "num_classes": int(data.num_classes),
+        "version": VERSION,
+        **asdict(settings),
+    }
+
+
+def to_bytes(trained: Trained, key: dict[str, typing.Any]) -> bytes:
+    """A safetensors file of the weights, with the key of the cache in its header."""
+    tensors = {f"net.{name}": value.contiguous() for name, value in trained.net.state_dict().items()}
+    tensors |= {"mean": trained.mean, "scale": trained.scale}
+    # One metadata entry only: safetensors writes several in no fixed order, and the sha256 would not be reproducible.
+    return save(tensors, metadata={"key": json.dumps(key, sort_keys=True)})
+
+
+def read_key(content: bytes) -> dict[str, typing.Any] | None:
+    """The key in the header of a safetensors file; None if there is none."""
+    try:
+        length = int.from_bytes(content[:8], "little")
+        key = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["key"])
+    except (ValueError, KeyError, TypeError):
+        return None
+    return key if isinstance(key, dict) else None
+
+
+def _from_bytes(name: str, content: bytes) -> FrozenFeatures:
+    key = read_key(content)
+    assert key is not None
+    tensors = load(content)
+    net = FeatureNet(key["shape"], key["num_classes"], key["dim"])
+    net.load_state_dict({k.removeprefix("net."): v for k, v in tensors.items() if k.startswith("net.")})
+    trained = Trained(net, tensors["mean"], tensors["scale"], key["num_classes"])
+    return FrozenFeatures(name, trained, hashlib.sha256(content).hexdigest())

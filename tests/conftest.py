@@ -1,0 +1,63 @@
+"""What the tests share: the real command line, and a parametrisation over all families."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.cases import CASES
+
+def pytest_generate_tests(metafunc):
+    if "case" in metafunc.fixturenames:
+        metafunc.parametrize("case", CASES, ids=str)
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory) -> Path:
+    """One cache for all runs of a test session, so that anchor rows are made once."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def environment(tmp_path, cache) -> dict[str, str]:
+    """The variables of a run that writes below `tmp_path` alone."""
+    return {
+        **{key: value for key, value in os.environ.items() if not key.startswith(("PYTEST_", "LOCAL_RANK", "WANDB"))},
+        "GENEXP_OUTPUT": str(tmp_path / "runs"),
+        "GENEXP_CACHE": str(cache),
+        "OMP_NUM_THREADS": "1",
+        "COLUMNS": "200",
+    }
+
+
+Genexp = Callable[..., subprocess.CompletedProcess]
+
+
+@pytest.fixture
+def genexp(tmp_path, environment) -> Genexp:
+    """Run the real command line in `tmp_path`."""
+
+    def run(*arguments: str, cwd: Path = tmp_path, check: bool = True) -> subprocess.CompletedProcess:
+        command = [sys.executable, "-m", "genexp", *arguments]
+        done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300)
+        if check:
+            assert done.returncode == 0, f"{' '.join(arguments)}\n{done.stdout}\n{done.stderr}"
+        return done
+
+    return run
+
+
+@pytest.fixture
+def start(tmp_path, environment) -> Callable[[Sequence[str]], subprocess.Popen]:
+    """Start the real command line in `tmp_path` and go on."""
+
+    def run(arguments: Sequence[str]) -> subprocess.Popen:
+        command = [sys.executable, "-m", "genexp", *arguments]
+        return subprocess.Popen(
+            command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+
+    return run

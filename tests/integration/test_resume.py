@@ -1,0 +1,105 @@
+"""A run that is killed and resumed ends with the same bits as one that was not: real processes, really killed."""
+
+import random
+import signal
+import time
+from pathlib import Path
+
+import torch
+
+from genexp.runs import Run
+from genexp.training import checkpoint
+from tests.cases import Case
+
+GAN = Case("gan", "alternating").overrides
+STEPS = ["max_steps=1200", "log_every=20", "score_every=400", "checkpoint_every=60"]
+
+
+def flatten(value, path="") -> dict[str, object]:
+    if isinstance(value, dict):
+        return {k: v for key, item in value.items() for k, v in flatten(item, f"{path}/{key}").items()}
+    if isinstance(value, list | tuple):
+        return {k: v for i, item in enumerate(value) for k, v in flatten(item, f"{path}/{i}").items()}
+    return {path: value}
+
+
+def assert_same_bits(one: Path, other: Path) -> int:
+    """All tensors and numbers of the newest checkpoints, and all rows of metrics.csv; the number of tensors."""
+    states = [flatten(checkpoint.latest(folder / "checkpoints")[0]) for folder in (one, other)]
+    assert states[0].keys() == states[1].keys()
+    tensors = 0
+    for key, value in states[0].items():
+        if isinstance(value, torch.Tensor):
+            assert torch.equal(value, states[1][key]), key
+            tensors += 1
+        else:
+            assert value == states[1][key], key
+    assert (one / "metrics.csv").read_bytes() == (other / "metrics.csv").read_bytes()
+    return tensors
+
+
+def wait_for_step(folder: Path, step: int, process, timeout: float = 120.0) -> None:
+    end = time.monotonic() + timeout
+    while time.monotonic() < end:
+        path = folder / "metrics.csv"
+        if path.is_file():
+            last = path.read_text().strip().splitlines()[-1].split(",")[0]
+            if last.isdigit() and int(last) >= step:
+                return
+        assert process.poll() is None, process.stdout.read()
+        time.sleep(0.005)
+    raise AssertionError(f"step {step} was not reached")
+
+
+def test_killed_and_resumed_equals_uninterrupted(case, genexp, start, tmp_path):
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    genexp("train", *case.overrides, *STEPS, f"run_dir={whole}")
+    process = start(["train", *case.overrides, *STEPS, f"run_dir={broken}"])
+    wait_for_step(broken, random.randrange(100, 900), process)
+    time.sleep(random.random() * 0.1)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    died_at = Run(broken).record["step"]
+    assert died_at < 1200
+    done = genexp("train", f"resume={broken}")
+    assert "going on from step" in done.stdout
+    assert assert_same_bits(whole, broken) > 10
+
+
+def test_sigterm_saves_and_resume_auto_continues(genexp, start, tmp_path):
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    genexp("train", *GAN, *STEPS, f"run_dir={whole}")
+    process = start(["train", *GAN, *STEPS, f"run_dir={stopped}"])
+    wait_for_step(stopped, 333, process)
+    process.terminate()
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, output
+    assert "resume=" in output
+    record = Run(stopped).record
+    assert record["status"] == "stopped"
+    newest = checkpoint.saved(stopped / "checkpoints")[0]
+    assert checkpoint.step_of(newest) == record["step"] < 1200
+    genexp("train", "resume=auto", cwd=stopped)
+    assert Run(stopped).record["status"] == "complete"
+    assert_same_bits(whole, stopped)
+
+
+def test_a_corrupt_checkpoint_is_refused_and_the_previous_one_used(genexp, tmp_path):
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    for folder in (whole, broken):
+        genexp("train", *GAN, *STEPS[1:], "max_steps=300", "keep_checkpoints=3", f"run_dir={folder}")
+    newest = checkpoint.saved(broken / "checkpoints")[0]
+    newest.write_bytes(newest.read_bytes()[:-1000])
+    done = genexp("train", f"resume={broken}")
+    assert done.stderr.count("truncated or corrupt") == 1
+    assert "going on from step 240" in done.stdout
+    newest.unlink()
+    assert_same_bits(whole, broken)
+
+
+def test_loader_workers_change_no_bit(case, genexp, tmp_path):
+    one, other = tmp_path / "one", tmp_path / "other"
+    short = ["max_steps=60", "log_every=20", "score_every=0", "checkpoint_every=60"]
+    genexp("train", *case.overrides, *short, f"run_dir={one}")
+    genexp("train", *case.overrides, *short, f"run_dir={other}", "dataset.num_workers=2")
+    assert_same_bits(one, other)
