@@ -50,7 +50,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _command(command)(rest)
     except UserError as error:
-        print(f"genexp: {str(error).rstrip('.')}.", file=sys.stderr)
+        sentence = str(error).strip()
+        print(f"genexp: {sentence if sentence.endswith(('.', '?')) else f'{sentence}.'}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("genexp: interrupted.", file=sys.stderr)

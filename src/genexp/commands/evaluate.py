@@ -2,6 +2,7 @@
 
 import time
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from genexp.commands.arguments import run_and_settings, take_flag
@@ -25,8 +26,8 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def evaluate(run: Run, weights: str = "ema", bound_samples: int = 16) -> dict[str, Any]:
-    """Score a run, add the row to `scores.jsonl`, print the table and the picture's path; the row."""
+def evaluate(run: Run, weights: str = "ema", bound_samples: int = 16) -> tuple[dict[str, Any], Path]:
+    """Score a run, add the row to `scores.jsonl`, print the table; the row and the picture's path."""
     import torch
     from rich.console import Console
 
@@ -67,4 +68,4 @@ def evaluate(run: Run, weights: str = "ema", bound_samples: int = 16) -> dict[st
     console.print(score_table({**protocol.anchors(), f"{record['name']} ({trained.weights})": scores}))
     console.print(f"run      {relative(run.folder)}", highlight=False, soft_wrap=True)
     console.print(f"samples  {relative(picture)}", highlight=False, soft_wrap=True)
-    return row
+    return row, picture

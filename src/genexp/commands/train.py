@@ -132,17 +132,18 @@ def train(ticket: Ticket) -> int:
     start = int(state["step"]) if state else 0
     if state is not None and not ticket.is_child:
         print(f"genexp: going on from step {start} of {run.folder}", flush=True)
+    loggers: list[Any] = []
     if start < config.max_steps:
-        stopped = _train_steps(ticket, state, start)
-        if ticket.is_child:
-            return 0
-        if stopped is not None:
-            return _report_stop(run, stopped)
-    return 0 if ticket.is_child else _finish(ticket)
+        stopped, loggers = _train_steps(ticket, state, start)
+        if stopped is not None and not ticket.is_child:
+            return _report_stop(run, stopped, loggers)
+    if not ticket.is_child:
+        _finish(run, loggers)
+    return 0
 
 
-def _train_steps(ticket: Ticket, state: dict[str, Any] | None, start: int) -> int | None:
-    """Run the steps; the signal that ended them early, or None."""
+def _train_steps(ticket: Ticket, state: dict[str, Any] | None, start: int) -> tuple[int | None, list[Any]]:
+    """Run the steps; the signal that ended them early, or None, and the loggers, still open."""
     from genexp.assembly import build_session
     from genexp.trainer import make_trainer, model_size, set_threads
 
@@ -171,25 +172,28 @@ def _train_steps(ticket: Ticket, state: dict[str, Any] | None, start: int) -> in
             os.environ.pop(RUN_DIR_VARIABLE, None)
         if not ticket.is_child:
             note(session.regime.clock.step)
-    return None if session.regime.clock.finished else (stop.received or signal.SIGTERM)
+    stopped = None if session.regime.clock.finished else (stop.received or signal.SIGTERM)
+    return stopped, trainer.loggers
 
 
-def _report_stop(run: Run, number: int) -> int:
+def _report_stop(run: Run, number: int, loggers: list[Any]) -> int:
     from genexp.assembly import relative
+    from genexp.reporting.loggers import finish
 
+    finish(loggers)
     run.update(status="stopped")
     print(
-        f"\ngenexp: stopped at step {run.record['step']}; go on with: genexp train resume={relative(run.folder)}",
+        f"genexp: stopped at step {run.record['step']}; go on with: genexp train resume={relative(run.folder)}",
         flush=True,
     )
     return 130 if number == signal.SIGINT else 0
 
 
-def _finish(ticket: Ticket) -> int:
+def _finish(run: Run, loggers: list[Any]) -> None:
     """Score the trained run and show what came of it."""
     from genexp.commands.evaluate import evaluate
+    from genexp.reporting.loggers import finish
 
-    run = ticket.run
-    evaluate(run)
+    row, picture = evaluate(run)
+    finish(loggers, row["metrics"], picture)
     run.update(status="complete")
-    return 0

@@ -1,11 +1,12 @@
 """Training the feature network: a small classifier, or a judge of orientation where there are no labels.
 
-The training draws from its own generator and runs on one thread: on one machine with one build of torch it gives the
-same bits every time. Another processor may add in another order; its features differ a little and its sha256 entirely.
+The training draws from its own generator and runs on one thread: on one machine with one build of torch it
+gives the same bits every time. Another processor may add in another order; its features differ a little and
+its sha256 entirely.
 
 References:
-    Unsupervised Representation Learning by Predicting Image Rotations, Gidaris, Singh and Komodakis, 2018, for images
-    without labels. https://arxiv.org/abs/1803.07728
+    Unsupervised Representation Learning by Predicting Image Rotations, Gidaris, Singh and Komodakis, 2018,
+    for images without labels. https://arxiv.org/abs/1803.07728
 """
 
 import math
@@ -49,7 +50,8 @@ class TrainingSettings:
 class FeatureNet(nn.Module):
     """Convolutions of stride 2 down to 4 × 4 or less, then `dim` features and a linear classifier.
 
-    8 × 8 digits: conv 16, conv 32 (stride 2), conv 32 (stride 2), linear 32, linear 10; 18 506 parameters. GELU
+    8 × 8 digits: conv 16, conv 32 (stride 2), conv 32 (stride 2), linear 32, linear 10; 18 506 parameters.
+    GELU
     throughout: with ReLU half of the features are constant and their covariance is singular.
 
     Arguments:
@@ -71,9 +73,10 @@ class FeatureNet(nn.Module):
             layers += [_conv(channels, wider, stride=2), nn.GELU()]
             channels, height, width = wider, math.ceil(height / 2), math.ceil(width / 2)
             stages += 1
-        flat = nn.utils.skip_init(nn.Linear, channels * height * width, dim)
+        flat = nn.utils.skip_init(nn.Linear, channels * height * width, dim, dtype=torch.float32)
         self.body = nn.Sequential(*layers, nn.Flatten(), flat, nn.GELU())
-        self.head = nn.utils.skip_init(nn.Linear, dim, num_classes or ORIENTATIONS)
+        outputs = num_classes or ORIENTATIONS
+        self.head = nn.utils.skip_init(nn.Linear, dim, outputs, dtype=torch.float32)
         if generator is not None:
             self._initialise(generator)
 
@@ -121,7 +124,9 @@ def train_features(x: Tensor, y: Tensor, num_classes: int, settings: TrainingSet
     """
     count = len(x)
     if count < settings.batch_size:
-        raise UserError(f"Features need at least {settings.batch_size} training images, and there are {count}.")
+        raise UserError(
+            f"Features need at least {settings.batch_size} training images, and there are {count}."
+        )
     generator = torch.Generator().manual_seed(settings.seed)
     net = FeatureNet(x.shape[1:], num_classes, settings.dim, generator)
     per_epoch = count // settings.batch_size
@@ -129,20 +134,22 @@ def train_features(x: Tensor, y: Tensor, num_classes: int, settings: TrainingSet
     optimizer = torch.optim.AdamW(net.parameters(), lr=settings.lr)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, settings.lr, total_steps=steps)
     turn = _orientations(x.shape[-2] == x.shape[-1])
-    with _one_thread(), torch.inference_mode(False), torch.enable_grad():
+    with exact_arithmetic(), torch.inference_mode(False), torch.enable_grad():
         for step in range(steps):
             if step % per_epoch == 0:
                 order = torch.randperm(count, generator=generator)
             start = step % per_epoch * settings.batch_size
             rows = order[start : start + settings.batch_size]
             images, labels = (x[rows], y[rows]) if num_classes else turn(x[rows], generator)
-            noise = 2 * settings.noise * torch.randn(images.shape, generator=generator)  # [-1, 1] is 2 wide
+            noise = (
+                2 * settings.noise * torch.randn(images.shape, generator=generator, dtype=images.dtype)
+            )  # [-1, 1] is 2 wide
             loss = F.cross_entropy(net(images + noise), labels)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             schedule.step()
-    with _one_thread(), torch.no_grad():
+    with exact_arithmetic(), torch.no_grad():
         features = torch.cat([net.eval().features(batch) for batch in x.split(500)]).double()
     scale = features.std(dim=0)
     # A feature that hardly varies would be blown up by its own z-score: it keeps a small voice instead.
@@ -151,11 +158,13 @@ def train_features(x: Tensor, y: Tensor, num_classes: int, settings: TrainingSet
 
 
 def _conv(channels: int, out: int, stride: int) -> nn.Module:
-    return nn.utils.skip_init(nn.Conv2d, channels, out, kernel_size=3, stride=stride, padding=1)
+    return nn.utils.skip_init(
+        nn.Conv2d, channels, out, kernel_size=3, stride=stride, padding=1, dtype=torch.float32
+    )
 
 
 def _orientations(square: bool) -> Callable[[Tensor, torch.Generator], tuple[Tensor, Tensor]]:
-    """A function that shows each image in a random orientation and says which: quarter turns, or flips if not square."""
+    """Shows each image in a random orientation and says which: quarter turns, or flips if not square."""
 
     def turned(x: Tensor, orientation: int) -> Tensor:
         if square:
@@ -171,11 +180,14 @@ def _orientations(square: bool) -> Callable[[Tensor, torch.Generator], tuple[Ten
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
-    """Sums in one order."""
-    threads = torch.get_num_threads()
+def exact_arithmetic() -> Iterator[None]:
+    """Full float32 on one thread, so that sums have one order, whatever the training around it has set."""
+    threads, precision = torch.get_num_threads(), torch.get_float32_matmul_precision()
     torch.set_num_threads(1)
+    torch.set_float32_matmul_precision("highest")
     try:
-        yield
+        with torch.autocast("cpu", enabled=False):
+            yield
     finally:
         torch.set_num_threads(threads)
+        torch.set_float32_matmul_precision(precision)

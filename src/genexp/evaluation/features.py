@@ -1,14 +1,16 @@
 """Frozen features: the network in which generated and real images are compared.
 
-A small convolutional classifier of 32 features is trained once on a data set's `train` split and never again: another
-seed of the same network moves the Fréchet distance of the same samples by 4 to 17 %, so the file's sha256 is part of
-every score. The digits' network is in the package; those of other sets are trained on first use and cached.
+A small convolutional classifier of 32 features is trained once on a data set's `train` split and never again:
+another seed of the same network moves the Fréchet distance of the same samples by 4 to 17 %, so the file's
+sha256 is part of every score. The digits' network is in the package; those of other sets are trained on first
+use and cached.
 """
 
 import hashlib
 import json
 import os
 import typing
+from abc import ABC, abstractmethod
 from dataclasses import asdict
 from pathlib import Path
 
@@ -19,18 +21,26 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from genexp.errors import UserError
-from genexp.evaluation.feature_training import FeatureNet, Trained, TrainingSettings, train_features
+from genexp.evaluation.feature_training import (
+    FeatureNet,
+    Trained,
+    TrainingSettings,
+    exact_arithmetic,
+    train_features,
+)
+
+Array = NDArray[np.float64]
 
 VERSION = 1
 """Raised when the network or its training changes: features of another version are other features."""
 
 PACKAGED = Path(__file__).parent / "weights" / "digits_cnn32.safetensors"
-PACKAGED_SHA256 = "0000000000000000000000000000000000000000000000000000000000000000"
+PACKAGED_SHA256 = "b54680085c37467bf6db5649d3f33eff64e47008bfa186215515f8c56ea13096"
 """The sha256 of the packaged file; written by `benchmarks/train_digits_features.py`."""
 
 
-class Extractor(typing.Protocol):
-    """What the image protocol asks of features; write your own for other networks.
+class Extractor(ABC):
+    """Features in which images are compared; write `look` for networks of your own.
 
     Attributes:
         name: what the fingerprint calls it.
@@ -44,20 +54,21 @@ class Extractor(typing.Protocol):
     dim: int
     sha256: str
 
-    def __call__(self, x: Tensor) -> NDArray[np.float64]:
-        """The features (N, d) in float64 of images (N, C, H, W) in [-1, 1], whatever the batch they come in."""
-        ...
+    @abstractmethod
+    def look(self, x: Tensor) -> tuple[Array, NDArray[np.int64] | None]:
+        """Features (N, d) and classes (N,) of images (N, C, H, W) in [-1, 1].
+
+        Both in one pass, without gradients, in eval mode and whatever the batch that the images come in; None
+        for the classes if the extractor knows none.
+        """
+
+    def __call__(self, x: Tensor) -> Array:
+        """The features (N, d) in float64 of images (N, C, H, W) in [-1, 1]."""
+        return self.look(x)[0]
 
     def classify(self, x: Tensor) -> NDArray[np.int64] | None:
-        """The classes (N,) of images (N, C, H, W) in [-1, 1]; None if the extractor knows no classes."""
-        ...
-
-
-class TrainSplit(typing.Protocol):
-    """Images (N, C, H, W) in [-1, 1] and their labels (N,)."""
-
-    x: Tensor
-    y: Tensor
+        """The classes (N,) of images (N, C, H, W) in [-1, 1], if the extractor knows any."""
+        return self.look(x)[1]
 
 
 class ImageData(typing.Protocol):
@@ -76,11 +87,12 @@ class ImageData(typing.Protocol):
         ...
 
 
-class FrozenFeatures:
+class FrozenFeatures(Extractor):
     """A trained `FeatureNet` that only looks.
 
-    It computes in float64, so that a feature does not depend on the batch, the number of threads or the machine to
-    more than about 1e-13. It is no `nn.Module`, so that no model can adopt its weights.
+    It computes on one thread in full float32, whatever the precision of the training: a feature depends on
+    the batch it comes in by about 1e-6. It is no `nn.Module`, so that no model can adopt its weights or set
+    its mode.
 
     Arguments:
         name: what the fingerprint calls it.
@@ -93,24 +105,18 @@ class FrozenFeatures:
 
     def __init__(self, name: str, trained: Trained, sha256: str, batch_size: int = 500) -> None:
         self.name, self.sha256, self.batch_size = name, sha256, batch_size
-        self._net = trained.net.double().eval().requires_grad_(False)
+        self._net = trained.net.eval().requires_grad_(False)
         self._mean, self._scale = trained.mean.double(), trained.scale.double()
         self._has_classes = trained.num_classes > 0
         self.dim = len(trained.mean)
 
-    def __call__(self, x: Tensor) -> NDArray[np.float64]:
-        """Features (N, d), z-scored by the training set, of images (N, C, H, W) in [-1, 1]."""
-        return ((self._hidden(x) - self._mean) / self._scale).numpy()
-
-    @torch.no_grad()
-    def classify(self, x: Tensor) -> NDArray[np.int64] | None:
-        """Classes (N,) of images (N, C, H, W) in [-1, 1]; None if the set has no labels."""
-        return self._net.head(self._hidden(x)).argmax(dim=1).numpy() if self._has_classes else None
-
-    @torch.no_grad()
-    def _hidden(self, x: Tensor) -> Tensor:
-        batches = x.detach().cpu().split(self.batch_size)
-        return torch.cat([self._net.features(batch.double()) for batch in batches])
+    def look(self, x: Tensor) -> tuple[Array, NDArray[np.int64] | None]:
+        """Features (N, d), z-scored by the training set, and classes (N,) of images (N, C, H, W)."""
+        with exact_arithmetic(), torch.no_grad():
+            batches = x.detach().cpu().float().split(self.batch_size)
+            raw = torch.cat([self._net.features(batch) for batch in batches])
+            classes = self._net.head(raw).argmax(dim=1).numpy() if self._has_classes else None
+        return ((raw.double() - self._mean) / self._scale).numpy(), classes
 
 
 def extractor_for(
@@ -118,8 +124,8 @@ def extractor_for(
 ) -> FrozenFeatures:
     """The features of an image set: the packaged ones, cached ones, or newly trained ones.
 
-    The cache is keyed by the data's content, the shape of the images, the version of the network and the settings, so
-    that changed data never meets the old features.
+    The cache is keyed by the data's content, the shape of the images, the version of the network and the
+    settings, so that changed data never meets the old features.
 
     Arguments:
         data: an image set; only its `train` split is looked at.
@@ -132,7 +138,7 @@ def extractor_for(
     settings = settings or TrainingSettings()
     if len(data.shape) != 3:
         raise UserError(
-            f"{data.name} has shape {tuple(data.shape)}: features need images (C, H, W), choose evaluation=points."
+            f"{data.name} has shape {tuple(data.shape)}, not (C, H, W): choose evaluation=points for it."
         )
     key = feature_key(data, settings)
     packaged = PACKAGED.read_bytes() if PACKAGED.is_file() else b""
@@ -172,7 +178,8 @@ def to_bytes(trained: Trained, key: dict[str, typing.Any]) -> bytes:
     """A safetensors file of the weights, with the key of the cache in its header."""
     tensors = {f"net.{name}": value.contiguous() for name, value in trained.net.state_dict().items()}
     tensors |= {"mean": trained.mean, "scale": trained.scale}
-    # One metadata entry only: safetensors writes several in no fixed order, and the sha256 would not be reproducible.
+    # One metadata entry only: safetensors writes several in no fixed order, and the sha256 would not be
+    # reproducible.
     return save(tensors, metadata={"key": json.dumps(key, sort_keys=True)})
 
 

@@ -1,9 +1,9 @@
 r"""DCGAN: a pyramid of convolutions for square images of any size $s = b \cdot 2^k$.
 
 The decoder turns a latent into a base map of $b \times b$ pixels and doubles it $k$ times with transposed
-convolutions (kernel 4, stride 2, padding 1); the encoder is its mirror image. Channels double towards the base
-map. No pooling, no hidden linear layer; ReLU and tanh in the decoder, leaky ReLU of slope 0.2 in the encoder,
-whose first layer is not normalised.
+convolutions (kernel 4, stride 2, padding 1); the encoder is its mirror image. Channels double towards the
+base map. No pooling, no hidden linear layer; ReLU and tanh in the decoder, leaky ReLU of slope 0.2 in the
+encoder, whose first layer is not normalised.
 
 With images (3, 64, 64), 100 latent dimensions and 64 channels these are the networks of the paper: 3,576,704
 parameters in the decoder and 2,765,568 in the encoder.
@@ -14,6 +14,7 @@ References:
 """
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 from torch import Tensor, nn
 
@@ -64,7 +65,8 @@ def base_map(size: int, base: int | None = None) -> tuple[int, int]:
     if size % 2 == 0 and explicit >= 2:
         advice += f", or set network.decoder.base and network.encoder.base to {explicit}"
     raise UserError(
-        f"network=dcgan doubles a base map of {SMALLEST} to {LARGEST} pixels, which never gives {size}: {advice}"
+        f"network=dcgan doubles a base map of {SMALLEST} to {LARGEST} pixels, "
+        f"which never gives {size}: {advice}"
     )
 
 
@@ -96,7 +98,7 @@ class DCGANDecoder(nn.Module):
         depth_per_level: 3x3 convolutions added at each resolution, the image's own included.
         activation: `relu`, `leaky_relu`, `silu`, `gelu`, `elu`, `softplus`, `tanh` or a callable.
         norm: `batch`, `none`, `layer`, `instance`, `group` or a callable. Layers have biases if it is `none`.
-        output: `tanh`, `identity`, or `auto`, which is tanh here.
+        output: `tanh` (data in [-1, 1]) or `identity`.
         init: fills the weights in place, see `genexp.networks.initialisation`.
 
     Raises:
@@ -119,7 +121,7 @@ class DCGANDecoder(nn.Module):
         depth_per_level: int = 0,
         activation: Activation = "relu",
         norm: Norm = "batch",
-        output: Activation = "auto",
+        output: Activation = "tanh",
         init: Initialisation = normal,
     ) -> None:
         super().__init__()
@@ -140,7 +142,7 @@ class DCGANDecoder(nn.Module):
     def _levels(widths: list[int], base: int, depth: int, act: Activation, norm: Norm) -> list[nn.Module]:
         normalise, activate = map_norm(norm), activation(act)
         layers: list[nn.Module] = []
-        for level, (inputs, outputs) in enumerate(zip(widths[:-1], widths[1:], strict=True)):
+        for level, (inputs, outputs) in enumerate(pairwise(widths)):
             normalised = normalise(outputs)
             bias = normalised is None
             if level == 0:  # (B, latent_dim, 1, 1) -> (B, C, base, base)

@@ -28,9 +28,10 @@ def _layers(module: nn.Module) -> Iterator[Layer]:
 def fans(layer: Layer) -> tuple[float, float]:
     r"""Counts the inputs of one output value and the outputs that one input value reaches.
 
-    A strided convolution reaches $\text{out} \cdot k^2 / s^2$ outputs, and a transposed one is its mirror image:
-    $\text{in} \cdot k^2 / s^2$ inputs. torch's own count reads a transposed weight (in, out, k, k) as if it were
-    (out, in, k, k) and ignores strides, so a DCGAN generator's signal would shrink or grow at each layer.
+    A strided convolution reaches $\text{out} \cdot k^2 / s^2$ outputs, and a transposed one is its mirror
+    image: $\text{in} \cdot k^2 / s^2$ inputs. torch's own count reads a transposed weight (in, out, k, k) as
+    if it were (out, in, k, k) and ignores strides, so a DCGAN generator's signal would shrink or grow at each
+    layer.
 
     Args:
         layer: a linear layer or a convolution.
@@ -64,11 +65,11 @@ def normal(module: nn.Module, std: float = 0.02) -> None:
     """
     for layer in _layers(module):
         nn.init.normal_(layer.weight, 0.0, std)
-    for layer in module.modules():
-        if isinstance(layer, NORMALISATIONS) and layer.weight is not None:
-            nn.init.normal_(layer.weight, 1.0, std)
-            if layer.bias is not None:
-                nn.init.zeros_(layer.bias)
+    for part in module.modules():
+        if isinstance(part, NORMALISATIONS) and part.weight is not None:
+            nn.init.normal_(part.weight, 1.0, std)
+            if part.bias is not None:
+                nn.init.zeros_(part.bias)
 
 
 def orthogonal(module: nn.Module, gain: float = 1.0) -> None:
@@ -79,8 +80,8 @@ def orthogonal(module: nn.Module, gain: float = 1.0) -> None:
         gain: the factor; all singular values of each flattened weight equal it.
 
     References:
-        Exact solutions to the nonlinear dynamics of learning in deep linear neural networks (Saxe, McClelland,
-        Ganguli, 2013), https://arxiv.org/abs/1312.6120
+        Exact solutions to the nonlinear dynamics of learning in deep linear neural networks (Saxe,
+        McClelland, Ganguli, 2013), https://arxiv.org/abs/1312.6120
     """
     for layer in _layers(module):
         nn.init.orthogonal_(layer.weight, gain)
@@ -103,7 +104,7 @@ def xavier(module: nn.Module, gain: float = 1.0) -> None:
 
 
 def kaiming(module: nn.Module, slope: float = 0.0) -> None:
-    r"""Normal weights of variance $2 / ((1 + a^2)\, \text{fan-in})$: the signal keeps its scale through ReLUs.
+    r"""Normal weights of variance $2 / ((1 + a^2)\, \text{fan-in})$: signals keep their scale through ReLUs.
 
     A transposed convolution on a 1x1 map (DCGAN's first layer) has fewer inputs per output than its kernel
     says, and starts smaller than this rule intends; a normalisation behind it makes that good.

@@ -1,7 +1,8 @@
 """Multilayer perceptrons: for 2-D toys, tables and small images.
 
-A decoder maps latents (B, latent_dim) to data (B, *shape): a GAN's generator, a VAE's decoder. An encoder maps
-data (B, *shape) to outputs (B, outputs): a GAN's critic (one raw score), a VAE's encoder (mean and log variance).
+A decoder maps latents (B, latent_dim) to data (B, *shape): a GAN's generator, a VAE's decoder. An encoder
+maps data (B, *shape) to outputs (B, outputs): a GAN's critic (one raw score), a VAE's encoder (mean and log
+variance).
 """
 
 import math

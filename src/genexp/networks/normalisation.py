@@ -60,8 +60,8 @@ def map_norm(choice: Norm) -> Callable[[int], nn.Module | None]:
     """Returns the constructor of a normalisation of feature maps (B, C, H, W).
 
     Args:
-        choice: `none`, `batch`, `layer` (over channels and pixels), `instance`, `group` (up to 32 groups), or a
-            callable that takes the number of channels.
+        choice: `none`, `batch`, `layer` (over channels and pixels), `instance`, `group` (up to 32 groups), or
+            a callable that takes the number of channels.
 
     Raises:
         UserError: the name is unknown.

@@ -1,11 +1,12 @@
 r"""Adversarial losses: what a critic minimises, and what a generator minimises.
 
 Every loss reads raw scores (no sigmoid), *real-high*: the critic $D$ is large on real data. Below $p$ is the
-data's density, $q$ the generator's, $r = D(x)$ with $x \sim p$ and $f = D(G(z))$; all expectations are means over
-the batch, and softplus $\mathrm{sp}(t) = \log(1 + e^t)$ stands for $-\log\sigma(-t)$, which would underflow.
+data's density, $q$ the generator's, $r = D(x)$ with $x \sim p$ and $f = D(G(z))$; all expectations are means
+over the batch, and softplus $\mathrm{sp}(t) = \log(1 + e^t)$ stands for $-\log\sigma(-t)$, which would
+underflow.
 
-The critic's loss is the sum over real and fake samples, not their average: halving it would change the critic's
-learning rate under SGD, and the weight of every penalty.
+The critic's loss is the sum over real and fake samples, not their average: halving it would change the
+critic's learning rate under SGD, and the weight of every penalty.
 """
 
 from abc import ABC, abstractmethod
@@ -26,8 +27,8 @@ class AdversarialLoss(ABC):
     """A pair of losses on raw scores, real-high. Subclass it for a loss of your own.
 
     Attributes:
-        needs_constraint: True if the critic's loss has no minimum unless something bounds the critic's slope: a
-            penalty on its gradient or a clip of its weights.
+        needs_constraint: True if the critic's loss has no minimum unless something bounds the critic's slope:
+            a penalty on its gradient or a clip of its weights.
     """
 
     needs_constraint: ClassVar[bool] = False
@@ -57,9 +58,9 @@ class NonSaturating(AdversarialLoss):
 
     $$L_D = E\,\mathrm{sp}(-r) + E\,\mathrm{sp}(f), \qquad L_G = E\,\mathrm{sp}(-f)$$
 
-    The best critic is $D^* = \log p/q$, where $L_D = \log 4 - 2\,\mathrm{JS}(p \| q)$. With the critic held there the
-    generator follows the gradient of $2\,\mathrm{KL}(m \| p)$, $m = (p + q)/2$, and gets a strong signal from samples
-    that the critic rejects.
+    The best critic is $D^* = \log p/q$, where $L_D = \log 4 - 2\,\mathrm{JS}(p \| q)$. With the critic held
+    there the generator follows the gradient of $2\,\mathrm{KL}(m \| p)$, $m = (p + q)/2$, and gets a strong
+    signal from samples that the critic rejects.
 
     References:
         Generative Adversarial Networks (Goodfellow et al., 2014), https://arxiv.org/abs/1406.2661
@@ -85,8 +86,8 @@ class Saturating(AdversarialLoss):
 
     $$L_D = E\,\mathrm{sp}(-r) + E\,\mathrm{sp}(f), \qquad L_G = -E\,\mathrm{sp}(f)$$
 
-    The best critic is $D^* = \log p/q$; with it the generator minimises $2\,\mathrm{JS}(p \| q) - \log 4$. Its gradient
-    vanishes on samples that the critic rejects with confidence.
+    The best critic is $D^* = \log p/q$; with it the generator minimises $2\,\mathrm{JS}(p \| q) - \log 4$.
+    Its gradient vanishes on samples that the critic rejects with confidence.
 
     References:
         Generative Adversarial Networks (Goodfellow et al., 2014), https://arxiv.org/abs/1406.2661
@@ -107,8 +108,8 @@ class Hinge(AdversarialLoss):
 
     $$L_D = E\max(0, 1 - r) + E\max(0, 1 + f), \qquad L_G = -E f$$
 
-    The best critic is $D^* = \mathrm{sign}(p - q)$, where $L_D = 2\,(1 - \mathrm{TV}(p, q))$; with it the generator
-    follows the gradient of $2\,\mathrm{TV}$.
+    The best critic is $D^* = \mathrm{sign}(p - q)$, where $L_D = 2\,(1 - \mathrm{TV}(p, q))$; with it the
+    generator follows the gradient of $2\,\mathrm{TV}$.
 
     References:
         Geometric GAN (Lim, Ye, 2017), https://arxiv.org/abs/1705.02894
@@ -129,9 +130,9 @@ class LeastSquares(AdversarialLoss):
 
     $$L_D = \tfrac12 E(r - b)^2 + \tfrac12 E(f - a)^2, \qquad L_G = \tfrac12 E(f - c)^2$$
 
-    The best critic is $D^* = (b p + a q)/(p + q)$. With $b - c = 1$ and $b - a = 2$ the generator minimises half of
-    Pearson's $\chi^2(p + q \,\|\, 2q)$ if the critic follows at once; at a fixed critic that coding pushes samples
-    away from where there are too few of them, and $c = b$ (the default) does not.
+    The best critic is $D^* = (b p + a q)/(p + q)$. With $b - c = 1$ and $b - a = 2$ the generator minimises
+    half of Pearson's $\chi^2(p + q \,\|\, 2q)$ if the critic follows at once; at a fixed critic that coding
+    pushes samples away from where there are too few of them, and $c = b$ (the default) does not.
 
     Args:
         a: the critic's label for samples.
@@ -161,8 +162,8 @@ class Wasserstein(AdversarialLoss):
 
     $$L_D = E f - E r, \qquad L_G = -E f$$
 
-    Over 1-Lipschitz critics $-\min L_D = W_1(p, q)$. Without a constraint the loss has no minimum: train it with
-    `penalty=gp` or `constraint=clip`. On images the critic's loss is no estimate of $W_1$.
+    Over 1-Lipschitz critics $-\min L_D = W_1(p, q)$. Without a constraint the loss has no minimum: train it
+    with `penalty=gp` or `constraint=clip`. On images the critic's loss is no estimate of $W_1$.
 
     References:
         Wasserstein GAN (Arjovsky, Chintala, Bottou, 2017), https://arxiv.org/abs/1701.07875
@@ -189,20 +190,20 @@ def single_loss(
     $$L = L_D(r, \bar f) + \lambda\,\bigl(L_G(f) - L_G(\bar f)\bigr).$$
 
     The bracket is zero in value, and its gradient with respect to the critic is zero too; to the generator it
-    passes $\nabla L_G$. So the value is $L_D$ exactly and the gradient is $(\nabla_D L_D, \lambda\nabla_G L_G)$. Both
-    players move at once: less stable than alternating, so give the critic a penalty such as R1.
+    passes $\nabla L_G$. So the value is $L_D$ exactly and the gradient is $(\nabla_D L_D, \lambda\nabla_G
+    L_G)$. Both players move at once: less stable than alternating, so give the critic a penalty such as R1.
 
-    It holds if the critic is the same function in both passes: no dropout, and no layer that changes with each
-    forward pass. BatchNorm is exact (its running statistics move twice). A clip of the gradient's norm over both
-    players would couple them: clip each by itself.
+    It holds if the critic is the same function in both passes: no dropout, and no layer that changes with
+    each forward pass. BatchNorm is exact (its running statistics move twice). A clip of the gradient's norm
+    over both players would couple them: clip each by itself.
 
     Args:
         loss: the pair of losses.
         real: scores of data (B,).
         fake: scores of samples (B,), with a graph through critic and generator.
         fake_detached: scores of the same samples, detached (B,), with a graph through the critic alone.
-        ratio: $\lambda$, the generator's learning rate over the critic's for plain SGD. Adam and RMSprop divide it
-            out again: for them set the learning rates themselves.
+        ratio: $\lambda$, the generator's learning rate over the critic's for plain SGD. Adam and RMSprop
+            divide it out again: for them set the learning rates themselves.
 
     Returns:
         The joint loss, a scalar that equals the critic's loss.

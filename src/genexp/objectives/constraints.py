@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from genexp.errors import UserError
 
@@ -36,8 +36,8 @@ class NoConstraint(Constraint):
 class WeightClip(Constraint):
     r"""Clips every parameter of the critic to $[-c, c]$, the gains of normalisations included.
 
-    A one-hidden-layer ReLU critic of width $H$ on $d$ inputs then has a slope of at most $c^2 H \sqrt d$: the bound
-    depends on the network, and so do the score's units and the right learning rate.
+    A one-hidden-layer ReLU critic of width $H$ on $d$ inputs then has a slope of at most $c^2 H \sqrt d$: the
+    bound depends on the network, and so do the score's units and the right learning rate.
 
     Args:
         bound: the largest absolute value $c$.
@@ -65,7 +65,7 @@ class WeightClip(Constraint):
     @torch.no_grad()
     def __call__(self, critic: nn.Module) -> None:
         """Clips all parameters in place, in two kernels rather than one per parameter."""
-        parameters = list(critic.parameters())
+        parameters: list[Tensor] = list(critic.parameters())
         if parameters:
             torch._foreach_clamp_min_(parameters, -self.bound)
             torch._foreach_clamp_max_(parameters, self.bound)

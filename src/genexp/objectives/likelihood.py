@@ -3,13 +3,15 @@ r"""Likelihoods: the number that a density model reports, and the terms that it 
 Everything is per sample, in nats, and summed over data and latent dimensions (never a mean over pixels, which
 would weigh the other terms by the number of pixels); the training step averages over the batch.
 
-**The unit of bits/dim.** A set with $L$ grey levels is stored as $x = 2v/(L-1) - 1$, $v \in \{0, \dots, L-1\}$: L points,
-on which a density means nothing. `dequantise` spreads each level over one of L equal bins that fill [-1, 1],
+**The unit of bits/dim.** A set with $L$ grey levels is stored as $x = 2v/(L-1) - 1$, $v \in \{0, \dots,
+L-1\}$: L points, on which a density means nothing. `dequantise` spreads each level over one of L equal bins
+that fill [-1, 1],
 
 $$y = 2\,\frac{v + u}{L} - 1, \qquad u \sim U[0, 1),$$
 
-and $\log P(x) \geq E_u \log p(y) + D \log(2/L)$: a density on $y$, times the bins' volume, bounds the probability of
-the stored image. A uniform density costs exactly $\log_2 L$ bits/dim: 8 for 256 levels, 4.0875 for 17.
+and $\log P(x) \geq E_u \log p(y) + D \log(2/L)$: a density on $y$, times the bins' volume, bounds the
+probability of the stored image. A uniform density costs exactly $\log_2 L$ bits/dim: 8 for 256 levels, 4.0875
+for 17.
 """
 
 import math
@@ -33,7 +35,8 @@ class Likelihood:
 
     Attributes:
         value: log-likelihood of each sample (B,), in nats.
-        kind: `exact`, `lower bound` (ELBO, importance-weighted), `estimate` (may lie on either side), or `none`.
+        kind: `exact`, `lower bound` (ELBO, importance-weighted), `estimate` (may lie on either side), or
+            `none`.
         base_measure: what the density is relative to: `counting` (a probability), `lebesgue on [-1, 1]`, or
             another, such as `lebesgue on R^2`.
         samples: Monte Carlo samples per value; 0 if nothing is sampled.
@@ -53,8 +56,8 @@ class Likelihood:
         widths = {COUNTING: float(levels), LEBESGUE: 2.0}  # of the box; a probability has bins of width 1
         if self.base_measure not in widths:
             raise UserError(
-                f"bits/dim needs data with grey levels, but the likelihood is relative to {self.base_measure}: "
-                "report nats"
+                "bits/dim needs data with grey levels, but the likelihood is relative to "
+                f"{self.base_measure}: report nats"
             )
         return bits_per_dim(self.value, dims, levels, widths[self.base_measure])
 
@@ -68,8 +71,8 @@ def bits_per_dim(log_prob: Tensor, dims: int, levels: int, range_width: float = 
         log_prob: log-density per sample (B,), in nats, summed over dimensions.
         dims: the number of dimensions $D$.
         levels: grey levels per dimension $L$.
-        range_width: the width $R$ of the box that the L bins fill: 2 for `dequantise`. With `range_width=levels`
-            bins have width 1 and `log_prob` is a log-probability of discrete data.
+        range_width: the width $R$ of the box that the L bins fill: 2 for `dequantise`. With
+            `range_width=levels` bins have width 1 and `log_prob` is a log-probability of discrete data.
 
     Returns:
         bits/dim (B,); lower is better.
@@ -119,14 +122,15 @@ def gaussian_log_prob(x: Tensor, mean: Tensor, log_variance: Tensor) -> Tensor:
     Args:
         x: data (B, ...).
         mean: the mean $\mu$, of a shape that broadcasts to that of `x`.
-        log_variance: $\log\sigma^2$, of a shape that broadcasts to that of `x`: one per dimension, or one for all.
+        log_variance: $\log\sigma^2$, of a shape that broadcasts to that of `x`: one per dimension, or one for
+            all.
     """
     scaled = (x - mean).square() * torch.exp(-log_variance)
     return -0.5 * (scaled + log_variance + math.log(2 * math.pi)).flatten(1).sum(1)
 
 
 def gaussian_kl(mean: Tensor, log_variance: Tensor) -> Tensor:
-    r"""Returns $\mathrm{KL}(\mathcal N(\mu, \mathrm{diag}\,\sigma^2) \,\|\, \mathcal N(0, I))$ per sample (B,), in nats.
+    r"""Returns $\mathrm{KL}(\mathcal N(\mu, \mathrm{diag}\,\sigma^2) \| \mathcal N(0, I))$ (B,), in nats.
 
     Args:
         mean: (B, ...).
@@ -155,11 +159,11 @@ def elbo(log_likelihood: Tensor, kl: Tensor, beta: float = 1.0) -> Tensor:
 
 @dataclass(frozen=True)
 class ELBO:
-    r"""A VAE's loss: the *negative* evidence lower bound, $-E\log p(x|z) + \beta\,\mathrm{KL}$, to be minimised.
+    r"""A VAE's loss: the *negative* evidence lower bound $-E\log p(x|z) + \beta\,\mathrm{KL}$.
 
     Args:
-        beta: the factor of the divergence: 1 bounds the likelihood, more makes latents independent of each other
-            at the price of reconstruction (beta-VAE).
+        beta: the factor of the divergence: 1 bounds the likelihood, more makes latents independent of each
+            other at the price of reconstruction (beta-VAE).
 
     Raises:
         UserError: beta is negative.
@@ -186,14 +190,15 @@ class ELBO:
 def importance_weighted(log_weights: Tensor) -> Tensor:
     r"""Returns the importance-weighted lower bound $\log \frac1K \sum_k w_k$ per sample (B,), in nats.
 
-    It grows with $K$ in expectation, to $\log p(x)$. Print `effective_sample_size` beside it: with a poor proposal it
-    is still far off at K = 5000.
+    It grows with $K$ in expectation, to $\log p(x)$. Print `effective_sample_size` beside it: with a poor
+    proposal it is still far off at K = 5000.
 
     Args:
         log_weights: $\log p(x|z_k) + \log p(z_k) - \log q(z_k|x)$ with $z_k \sim q$, shape (K, B), in nats.
 
     References:
-        Importance Weighted Autoencoders (Burda, Grosse, Salakhutdinov, 2015), https://arxiv.org/abs/1509.00519
+        Importance Weighted Autoencoders (Burda, Grosse, Salakhutdinov, 2015),
+        https://arxiv.org/abs/1509.00519
     """
     return torch.logsumexp(log_weights, 0) - math.log(log_weights.shape[0])
 

@@ -1,10 +1,12 @@
 r"""Penalties on the gradient of a critic with respect to its input, added to the critic's loss alone.
 
-Calling a penalty returns its *unweighted* value; the training step adds `penalty.scaled_weight` times that, on
-the steps that are multiples of `penalty.interval`. All of them read the gradient of every sample by itself, so the
-critic must not couple the samples of a batch: `genexp.networks.normalisation.batch_coupled` tells.
+Calling a penalty returns its *unweighted* value; the training step adds `penalty.scaled_weight` times that,
+on the steps that are multiples of `penalty.interval`. All of them read the gradient of every sample by
+itself, so the critic must not couple the samples of a batch: `genexp.networks.normalisation.batch_coupled`
+tells.
 
-They differentiate twice, which a critic wrapped by `torch.compile` cannot: hand over the module it was made from.
+They differentiate twice, which a critic wrapped by `torch.compile` cannot: hand over the module it was made
+from.
 """
 
 from abc import ABC, abstractmethod
@@ -31,13 +33,11 @@ class Penalty(ABC):
         weight: the factor of the penalty in the critic's loss.
         interval: the penalty is evaluated on every step that is a multiple of it.
         per_sample: True if the penalty reads per-sample gradients, and so needs a critic without BatchNorm.
-        bounds_critic: True if it bounds the critic's slope, as a Wasserstein loss needs.
     """
 
     weight: float
     interval: int
     per_sample: ClassVar[bool] = True
-    bounds_critic: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         name = type(self).__name__
@@ -50,8 +50,8 @@ class Penalty(ABC):
     def scaled_weight(self) -> float:
         """The factor on the steps where the penalty is evaluated: weight times interval.
 
-        A lazy penalty is left out of all steps but every `interval`-th one, and weighs `interval` times as much
-        there, so that its mean contribution per step is that of `interval=1`.
+        A lazy penalty is left out of all steps but every `interval`-th one, and weighs `interval` times as
+        much there, so that its mean contribution per step is that of `interval=1`.
         """
         return self.weight * self.interval
 
@@ -88,7 +88,7 @@ def input_gradient(critic: Critic, points: Tensor) -> Tensor:
 
 
 def interpolate(real: Tensor, fake: Tensor, uniform: Uniform) -> Tensor:
-    r"""Returns $\varepsilon x + (1 - \varepsilon) G(z)$ with one $\varepsilon$ per sample, shape (B, ...), detached."""
+    r"""Returns $\varepsilon x + (1 - \varepsilon) G(z)$ (B, ...), one $\varepsilon$ per sample, detached."""
     real, fake = real.detach(), fake.detach()
     share = uniform(real.shape[0]).to(real).reshape(-1, *[1] * (real.ndim - 1))  # (B, 1, ..., 1)
     return share * real + (1 - share) * fake
@@ -98,9 +98,10 @@ def interpolate(real: Tensor, fake: Tensor, uniform: Uniform) -> Tensor:
 class GradientPenalty(Penalty):
     r"""WGAN-GP: slopes of norm `target` between data and samples.
 
-    $$E\,(\|\nabla D(\hat x)\|_2 - t)^2, \qquad \hat x = \varepsilon x + (1 - \varepsilon) G(z),\ \varepsilon \sim U[0, 1)$$
+    $$E\,(\|\nabla D(\hat x)\|_2 - t)^2, \qquad \hat x = \varepsilon x + (1 - \varepsilon) G(z)$$
 
-    One-sided, $E\max(0, \|\nabla D(\hat x)\|_2 - t)^2$: slopes below the target cost nothing.
+    with one $\varepsilon \sim U[0, 1)$ per sample. One-sided it is
+    $E\max(0, \|\nabla D(\hat x)\|_2 - t)^2$, and slopes below the target cost nothing.
 
     Args:
         weight: the factor $\lambda$; 10 in the paper, 0.1 in its 2-D toys.
@@ -142,13 +143,13 @@ class GradientPenalty(Penalty):
 class R1(Penalty):
     r"""Zero-centred gradient penalty on data: $\tfrac12 E_p \|\nabla D(x)\|^2$, so that `weight` is $\gamma$.
 
-    The factor of two is a trap: papers write $\tfrac\gamma2 E\|\nabla D\|^2$, as here, and some code has no half, so
-    that its `reg=10` is $\gamma = 20$. The gradient is taken with respect to data in their own range: $\gamma$ is four
-    times as strong on [0, 1] as on [-1, 1], and a good value grows with the number of pixels.
+    The factor of two is a trap: papers write $\tfrac\gamma2 E\|\nabla D\|^2$, as here, and some code has no
+    half, so that its `reg=10` is $\gamma = 20$. The gradient is taken with respect to data in their own
+    range: $\gamma$ is four times as strong on [0, 1] as on [-1, 1].
 
     Args:
-        weight: the factor $\gamma$. The default 1 damps a non-saturating GAN critically on one point (Dirac-GAN);
-            0.1 suits 2-D toys.
+        weight: the factor $\gamma$. The default 1 damps a non-saturating GAN critically on one point
+            (Dirac-GAN); 0.1 suits 2-D toys.
         interval: evaluated every so many steps; 16 makes it nearly free.
 
     Raises:
@@ -169,7 +170,7 @@ class R1(Penalty):
 
 @dataclass(frozen=True)
 class R2(Penalty):
-    r"""Zero-centred gradient penalty on samples: $\tfrac12 E_q \|\nabla D(G(z))\|^2$, so that `weight` is $\gamma$.
+    r"""Zero-centred gradient penalty on samples: $\tfrac12 E_q \|\nabla D(G(z))\|^2$; `weight` is $\gamma$.
 
     The mirror of `R1`, and mostly its companion: `penalty=[r1,r2]`.
 

@@ -54,27 +54,28 @@ def wandb(
         return []
     os.environ.setdefault("WANDB_SILENT", "true")
     os.environ.setdefault("WANDB_DATA_DIR", str(run_folder / "wandb"))
-    logger = WandbLogger(
+    import wandb as library
+
+    run = library.init(
         name=run_folder.name,
         id=run_folder.name,
-        save_dir=str(run_folder),
-        offline=mode == "offline",
+        dir=str(run_folder),
+        mode=mode,
         project=project,
         entity=entity,
         group=group or name,
         tags=tags or [],
         resume="allow",
         config=config,
-        log_model=False,
     )
-    return [logger]
+    return [WandbLogger(experiment=run, save_dir=str(run_folder), log_model=False)]
 
 
-def finish(scores: dict[str, float], picture: Path | None, loggers: list[Logger]) -> None:
-    """Put the final scores where each logger shows them, and close it."""
+def finish(loggers: list[Logger], scores: dict[str, Any] | None = None, picture: Path | None = None) -> None:
+    """Put the final scores and samples where each logger shows them, and close it."""
     for logger in loggers:
         if isinstance(logger, WandbLogger):
-            logger.experiment.summary.update(scores)
+            logger.experiment.summary.update({f"score/{k}": v for k, v in (scores or {}).items()})
             if picture is not None:
                 logger.log_image("final/samples", [str(picture)])
-            logger.experiment.finish(quiet=True)
+            logger.experiment.finish()

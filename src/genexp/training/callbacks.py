@@ -169,5 +169,6 @@ def quiet_lightning() -> None:
         ".*number of training batches.*",
         ".*dataloader_iter.*",
         ".*GPU available.*",
+        ".*treespec.*",
     ):
         warnings.filterwarnings("ignore", pattern)

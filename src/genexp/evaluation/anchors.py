@@ -1,0 +1,42 @@
+"""The generators that every table shows beside the models: what perfect, copying and crude look like.
+
+Each is a function of a real split and a generator of random numbers; rows are flat, ``(N, D)``, in float64.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+ANCHORS = ("perfect", "copycat", "kde", "gaussian", "uniform")
+"""Their order in a table."""
+
+_GAUSSIAN_ROWS = 5000
+
+
+def subset(rows: Array, n: int, rng: np.random.Generator) -> Array:
+    """`n` different rows in random order, or all if there are fewer: a perfect generator, or a copier."""
+    return rows[rng.permutation(len(rows))[:n]]
+
+
+def kernel_density(rows: Array, n: int, bandwidth: float, rng: np.random.Generator) -> Array:
+    """`n` samples of a Gaussian kernel density estimate: training rows with noise of std `bandwidth`."""
+    centres = rows[rng.integers(0, len(rows), size=n)]
+    return centres + bandwidth * rng.standard_normal(centres.shape)
+
+
+def gaussian(rows: Array, n: int, rng: np.random.Generator) -> Array:
+    r"""`n` samples of the Gaussian with the mean and covariance of the first 5000 rows.
+
+    With the centred rows :math:`A` and standard normal :math:`z`, :math:`A^\top z / \sqrt{N-1}` has the
+    sample covariance exactly, singular or not.
+    """
+    fitted = rows[:_GAUSSIAN_ROWS]
+    mean = fitted.mean(axis=0)
+    weights = rng.standard_normal((n, len(fitted))) / np.sqrt(len(fitted) - 1)
+    return mean + weights @ (fitted - mean)
+
+
+def uniform(low: Array, high: Array, n: int, rng: np.random.Generator) -> Array:
+    """`n` samples uniform in the box from `low` to `high`, each ``(D,)``."""
+    return rng.uniform(low, high, size=(n, len(low)))

@@ -1,0 +1,219 @@
+"""The protocol of images: Fréchet distance, two-sample tests, precision and recall, classes, memorisation.
+
+Pixels are on the data's own grid and in units of [0, 1]: an image off the grid would be told from real ones
+by its rounding alone. Features rank the models, pixels detect what features do not see, and the distances to
+the training set show copies, which every other number rewards.
+"""
+
+import math
+import typing
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from genexp.errors import UserError
+from genexp.evaluation import anchors
+from genexp.evaluation.features import Extractor, extractor_for
+from genexp.evaluation.metrics.c2st import c2st_knn_auc, c2st_logreg_auc
+from genexp.evaluation.metrics.classes import class_histogram, modes_covered, total_variation
+from genexp.evaluation.metrics.frechet import frechet_distance, frechet_distance_corrected
+from genexp.evaluation.metrics.memorisation import duplicate_share, nearest_distances
+from genexp.evaluation.metrics.mmd import median_bandwidth, mmd_permutation_test
+from genexp.evaluation.metrics.prdc import prdc
+from genexp.evaluation.metrics.ranks import mann_whitney
+from genexp.evaluation.protocol import Array, Data, Protocol
+
+MODE_THRESHOLD = 0.2
+"""A class counts as covered with this part of its share: one sample would be the classifier's noise."""
+COPY_QUANTILE = 0.01
+"""The null value of `copy_rate`."""
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """As the metrics see images: pixels (N, D) in [0, 1], features (N, d), shares (K,) of classes if any."""
+
+    pixels: Array
+    features: Array
+    class_shares: Array | None
+
+
+class ImageProtocol(Protocol):
+    """Scores images; `fd32c`, the corrected Fréchet distance in 32 features, is the headline.
+
+    Arguments:
+        n: samples per draw, at most the size of the reference, of which then only n are used: coverage can
+            only be compared where both sets have the same size. None for as many as the reference has.
+        draws: independent draws of n samples; a score is the mean over them.
+        fast_n: samples of the fast score, which reads the `val` split.
+        k: the neighbour that sets the radii of precision, recall, density and coverage.
+        permutations: of the MMD test; its smallest p-value is 1 / (permutations + 1).
+        pairwise_n: at most this many rows of each set enter MMD, the nearest-neighbour test and the distances
+            to the training set, whose cost or memory grows with the square.
+        seed: of the scorer's own random numbers.
+        jackknife_blocks: blocks of the headline's standard error.
+        kde_bandwidth: standard deviation, in pixels of [0, 1], of the KDE anchor.
+        cache_dir: where anchors and trained features are kept; None keeps nothing on disk.
+        features: a function (data, cache_dir) that gives the extractor.
+
+    Raises:
+        UserError: if a number is out of range.
+    """
+
+    kind = "images"
+
+    def __init__(
+        self,
+        n: int | None = None,
+        draws: int = 4,
+        fast_n: int = 500,
+        k: int = 5,
+        permutations: int = 200,
+        pairwise_n: int = 1000,
+        seed: int = 0,
+        jackknife_blocks: int = 10,
+        kde_bandwidth: float = 0.1,
+        cache_dir: str | Path | None = None,
+        features: Callable[..., Extractor] = extractor_for,
+    ) -> None:
+        super().__init__(n, draws, fast_n, seed, jackknife_blocks, kde_bandwidth, cache_dir)
+        self.k, self.permutations, self.pairwise_n = k, permutations, pairwise_n
+        self._features = features
+
+    @property
+    def headline(self) -> str:
+        """`fd32c`, with the number of features of the extractor."""
+        return f"fd{self.extractor.dim}c"
+
+    def _prepare(self, data: Data) -> None:
+        if len(data.shape) != 3:
+            raise UserError(
+                f"{data.name} has shape {tuple(data.shape)}, not (C, H, W): choose evaluation=points for it."
+            )
+        reference, val = data.split("ref").x, data.split("val").x
+        if self.n is not None and self.n > len(reference):
+            raise UserError(
+                f"evaluation.n={self.n} is more than the reference has: give at most {len(reference)}."
+            )
+        if min(len(reference), len(val)) <= self.k:
+            raise UserError(f"{data.name} has too few images in ref or val: both need more than {self.k}.")
+        self.extractor = self._features(data, self.cache_dir)
+        self._ref = self._see(reference[: self.size])
+        self._val = self._see(val[: self.fast_n])
+        self._train = self._pixels(data.split("train").x)
+        self._bandwidths = [median_bandwidth(self._ref.pixels) * scale for scale in (1.0, 0.25)]
+        self._held_out_distances = nearest_distances(self._ref.pixels[: self.pairwise_n], self._train)
+
+    def _fingerprint(self) -> dict[str, typing.Any]:
+        return {
+            "features": self.extractor.name,
+            "features_version": self.extractor.version,
+            "features_sha256": self.extractor.sha256,
+            "k": self.k,
+            "permutations": self.permutations,
+            "pairwise_n": self.pairwise_n,
+        }
+
+    def _names(self) -> list[str]:
+        dim = self.extractor.dim
+        names = [f"fd{dim}c", f"fd{dim}", "fd_pix", "mmd_pix", "mmd_pix_p"]
+        names += ["precision", "recall", "density", "coverage", "c2st_feat_auc", "c2st_knn_auc"]
+        names += ["class_tv", f"modes_{MODE_THRESHOLD}"] if self._ref.class_shares is not None else []
+        return [*names, "copy_rate", "ct_z", "ct_auc", "dup_share"]
+
+    def _fast_names(self) -> list[str]:
+        classes = ["class_tv"] if self._val.class_shares is not None else []
+        return [self.headline, "coverage", "recall", *classes, "dup_share"]
+
+    def _measure(self, draw: Tensor, rng: np.random.Generator) -> tuple[dict[str, float], float]:
+        ref, seen, some = self._ref, self._see(draw), self.pairwise_n
+        dim = self.extractor.dim
+        headline = partial(frechet_distance_corrected, ref.features)
+        mmd, p = mmd_permutation_test(
+            seen.pixels[:some], ref.pixels[:some], self._bandwidths, rng, self.permutations
+        )
+        metrics = {
+            f"fd{dim}c": headline(seen.features),
+            f"fd{dim}": frechet_distance(seen.features, ref.features),
+            "fd_pix": frechet_distance(seen.pixels, ref.pixels),
+            "mmd_pix": mmd,
+            "mmd_pix_p": p,
+            **prdc(ref.features, seen.features, self.k),
+            "c2st_feat_auc": c2st_logreg_auc(ref.features, seen.features, rng),
+            "c2st_knn_auc": c2st_knn_auc(ref.pixels[:some], seen.pixels[:some], rng),
+            **self._class_metrics(seen),
+            **self._memorisation(seen.pixels[:some]),
+            "dup_share": duplicate_share(seen.pixels),
+        }
+        return metrics, self._jackknife(headline, seen.features)
+
+    def _class_metrics(self, seen: ImageSet) -> dict[str, float]:
+        shares, reference = seen.class_shares, self._ref.class_shares
+        if shares is None or reference is None:
+            return {}
+        return {
+            "class_tv": total_variation(shares, reference),
+            f"modes_{MODE_THRESHOLD}": float(modes_covered(shares, reference, MODE_THRESHOLD)),
+        }
+
+    def _memorisation(self, pixels: Array) -> dict[str, float]:
+        """`copy_rate` and `c_t` of `metrics.memorisation`, each distance computed once and not four times."""
+        distances = nearest_distances(pixels, self._train)
+        z, auc = mann_whitney(distances, self._held_out_distances)
+        threshold = np.quantile(self._held_out_distances, COPY_QUANTILE)
+        return {"copy_rate": float((distances < threshold).mean()), "ct_z": z, "ct_auc": auc}
+
+    def _fast(self, samples: Tensor) -> dict[str, float]:
+        val, seen = self._val, self._see(samples)
+        same = min(len(seen.features), len(val.features))
+        if same <= self.k:
+            return dict.fromkeys(self._fast_names(), math.nan)
+        neighbours = prdc(val.features[:same], seen.features[:same], self.k)
+        metrics = {
+            self.headline: frechet_distance_corrected(seen.features, val.features),
+            "coverage": neighbours["coverage"],
+            "recall": neighbours["recall"],
+            "dup_share": duplicate_share(seen.pixels),
+        }
+        if seen.class_shares is not None and val.class_shares is not None:
+            metrics["class_tv"] = total_variation(seen.class_shares, val.class_shares)
+        return metrics
+
+    def _baselines(self) -> dict[str, Callable[[np.random.Generator], Array]]:
+        n, train = self.size, self._train
+        floor = self._pixels(self.data.split("floor").x)
+        low, high = np.zeros(train.shape[1]), np.ones(train.shape[1])
+        makers: dict[str, Callable[[np.random.Generator], Array]] = {
+            "perfect": lambda rng: anchors.subset(floor, n, rng),
+            "copycat": lambda rng: anchors.subset(train, n, rng),
+            "kde": lambda rng: anchors.kernel_density(train, n, self.kde_bandwidth, rng),
+            "gaussian": lambda rng: anchors.gaussian(train, n, rng),
+            "uniform": lambda rng: anchors.uniform(low, high, n, rng),
+        }
+        return {name: _from_pixels(make) for name, make in makers.items()}
+
+    def _see(self, x: Tensor) -> ImageSet:
+        """Images (N, C, H, W) in [-1, 1] as the metrics see them."""
+        pixels = self._pixels(x)
+        images = torch.from_numpy(2.0 * pixels - 1.0).float().reshape(x.shape)
+        features, labels = self.extractor.look(images)
+        shares = None if labels is None else class_histogram(labels, self.data.num_classes)
+        return ImageSet(pixels, features, shares)
+
+    def _pixels(self, x: Tensor) -> Array:
+        """Flat pixels (N, D) in [0, 1] on the data's grid."""
+        pixels = (x.detach().cpu().double().flatten(1).numpy() + 1.0) / 2.0
+        if self.data.levels is not None:
+            steps = self.data.levels - 1
+            pixels = np.round(pixels * steps) / steps
+        return np.clip(pixels, 0.0, 1.0)
+
+
+def _from_pixels(make: Callable[[np.random.Generator], Array]) -> Callable[[np.random.Generator], Array]:
+    """The same draw in [-1, 1]."""
+    return lambda rng: 2.0 * make(rng) - 1.0

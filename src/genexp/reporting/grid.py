@@ -1,0 +1,128 @@
+"""Pictures of samples: image grids and scatter plots, without torchvision and without a display."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from genexp.errors import UserError
+from genexp.evaluation.protocol import Backdrop
+
+SHORT_SIDE = 32
+"""Small images are enlarged to about this many pixels."""
+
+
+def picture(x: Tensor, path: Path | str, backdrop: Backdrop | None = None) -> None:
+    """Save samples as a PNG: a sheet of images, or points over the truth.
+
+    Arguments:
+        x: images (N, C, H, W) in [-1, 1] or points (N, 2).
+        path: of the PNG.
+        backdrop: what a protocol gives for points.
+
+    Raises:
+        UserError: if x is neither.
+    """
+    if x.ndim == 4:
+        image_grid(x).save(path)
+    elif backdrop is None:
+        scatter(x, path)
+    else:
+        scatter(x, path, backdrop.points, backdrop.log_prob)
+
+
+def image_grid(
+    x: Tensor, columns: int | None = None, scale: int | None = None, border: int = 1
+) -> Image.Image:
+    """A sheet of images, in rows from the top left.
+
+    Arguments:
+        x: images (N, C, H, W) in [-1, 1], C = 1 (grey) or 3 (RGB); NaN is shown black.
+        columns: images in a row; None for a square sheet.
+        scale: each pixel becomes scale × scale pixels; None enlarges small images to a visible size.
+        border: black pixels between images.
+
+    Raises:
+        UserError: if x is no batch of grey or RGB images.
+    """
+    if x.ndim != 4 or x.shape[1] not in (1, 3) or len(x) == 0:
+        raise UserError(f"A grid needs images (N, 1 or 3, H, W), but got shape {tuple(x.shape)}.")
+    count, channels, height, width = x.shape
+    columns = min(columns or int(np.ceil(np.sqrt(count))), count)
+    scale = scale or max(1, round(SHORT_SIDE / min(height, width)))
+    grey = ((x.detach().cpu().float() + 1.0) * 127.5).nan_to_num(0.0).round().clamp(0, 255).to(torch.uint8)
+    tiles = grey.permute(0, 2, 3, 1).numpy().repeat(scale, axis=1).repeat(scale, axis=2)  # (N, sH, sW, C)
+    tall, wide = height * scale + border, width * scale + border
+    rows = -(-count // columns)
+    sheet = np.zeros((rows * tall + border, columns * wide + border, channels), dtype=np.uint8)
+    for i, tile in enumerate(tiles):
+        top, left = i // columns * tall + border, i % columns * wide + border
+        sheet[top : top + height * scale, left : left + width * scale] = tile
+    return Image.fromarray(sheet[..., 0] if channels == 1 else sheet)
+
+
+def scatter(
+    x: Tensor,
+    path: Path | str,
+    reference: Tensor | None = None,
+    log_prob: Callable[[Tensor], Tensor] | None = None,
+    title: str | None = None,
+) -> None:
+    """Save a picture of points in the plane over real ones.
+
+    Arguments:
+        x: generated points (N, 2); those that are not finite are left out.
+        path: of the PNG.
+        reference: real points (M, 2), grey below; they also fix the section of the plane that is shown.
+        log_prob: the true density's log_prob of points (K, 2), drawn as contours.
+        title: above the picture.
+
+    Raises:
+        UserError: if the points are not in the plane.
+    """
+    if x.ndim != 2 or x.shape[1] != 2:
+        raise UserError(f"A scatter plot needs points (N, 2), but got shape {tuple(x.shape)}.")
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    points = x.detach().cpu().float()
+    points = points[torch.isfinite(points).all(dim=1)]
+    frame = reference.detach().cpu().float() if reference is not None else points
+    low, high = _section(frame)
+    figure = Figure(figsize=(4, 4), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    if reference is not None:
+        axes.scatter(frame[:, 0].numpy(), frame[:, 1].numpy(), s=2, c="0.75", linewidths=0, label="real")
+    if log_prob is not None:
+        across, up = (np.linspace(low[i], high[i], 200) for i in range(2))
+        plane = torch.from_numpy(np.stack(np.meshgrid(across, up), axis=-1).reshape(-1, 2)).float()
+        with torch.no_grad():
+            density = log_prob(plane).double().exp().reshape(200, 200).numpy()
+        if density.max() > 0:
+            levels = density.max() * np.array([0.01, 0.1, 0.5])
+            axes.contour(across, up, density, levels=levels, colors="0.4", linewidths=0.5)
+    axes.scatter(
+        points[:, 0].numpy(),
+        points[:, 1].numpy(),
+        s=2,
+        c="tab:blue",
+        linewidths=0,
+        alpha=0.6,
+        label="generated",
+    )
+    axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), aspect="equal", title=title or "")
+    axes.legend(loc="upper right", markerscale=4, fontsize="small")
+    figure.savefig(path)
+
+
+def _section(frame: Tensor) -> tuple[list[float], list[float]]:
+    """The bounding box with a margin; the unit square when there are no points."""
+    if len(frame) == 0:
+        return [-1.0, -1.0], [1.0, 1.0]
+    low, high = frame.amin(dim=0), frame.amax(dim=0)
+    margin = 0.1 * (high - low).clamp(min=1e-3)
+    return (low - margin).tolist(), (high + margin).tolist()

@@ -1,0 +1,228 @@
+import math
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+
+from genexp.errors import UserError
+from genexp.evaluation import features
+from genexp.evaluation.images import ImageProtocol
+from genexp.evaluation.metrics.memorisation import c_t, copy_rate
+from genexp.evaluation.scores import fingerprint_difference, fingerprint_id
+
+CONF = Path(__file__).parents[2] / "conf" / "evaluation" / "images.yaml"
+
+
+@pytest.fixture(scope="module")
+def protocol(digits, tmp_path_factory):
+    """One draw of everything: the tests' own samples are real images, of which there are few."""
+    protocol = ImageProtocol(draws=1, cache_dir=tmp_path_factory.mktemp("cache"))
+    protocol.prepare(digits)
+    return protocol
+
+
+@pytest.fixture(scope="module")
+def perfect(protocol, digits):
+    return protocol.score(digits.split("floor").x[None])
+
+
+def test_the_default_has_the_documented_columns(perfect):
+    assert list(perfect.metrics) == [
+        *("fd32c", "fd32", "fd_pix", "mmd_pix", "mmd_pix_p", "precision", "recall", "density", "coverage"),
+        *("c2st_feat_auc", "c2st_knn_auc", "class_tv", "modes_0.2", "copy_rate", "ct_z", "ct_auc", "dup_share"),
+    ]
+    assert perfect.failure is None
+    assert all(math.isfinite(value) for value in perfect.metrics.values())
+
+
+def test_held_out_images_read_the_null_values(perfect):
+    metrics = perfect.metrics
+    assert abs(metrics["fd32c"]) < 3 * perfect.errors["fd32c"]
+    assert metrics["coverage"] == pytest.approx(0.969, abs=0.02)
+    assert metrics["density"] == pytest.approx(1, abs=0.08)
+    assert metrics["c2st_feat_auc"] == pytest.approx(0.5, abs=0.06)
+    assert metrics["copy_rate"] == pytest.approx(0.01, abs=0.01)
+    assert abs(metrics["ct_z"]) < 3
+    assert metrics["modes_0.2"] == 10
+    assert metrics["dup_share"] == 0
+
+
+def test_anchors_are_ordered_as_their_quality(protocol):
+    anchors = {name: scores.metrics for name, scores in protocol.anchors().items()}
+    assert list(anchors) == ["perfect", "copycat", "kde", "gaussian", "uniform"]
+    fd = {name: metrics["fd32c"] for name, metrics in anchors.items()}
+    assert abs(fd["perfect"]) < 0.4
+    assert abs(fd["copycat"]) < 0.4  # the Fréchet distance does not see copies
+    assert 1.0 < fd["gaussian"] < 2.6
+    assert fd["uniform"] > 7
+    assert anchors["copycat"]["ct_z"] < -20
+    assert anchors["kde"]["ct_z"] < -20
+    assert anchors["gaussian"]["ct_z"] > 15
+    assert anchors["copycat"]["copy_rate"] == 1
+    coverage = [anchors[name]["coverage"] for name in ("perfect", "gaussian", "uniform")]
+    assert coverage == sorted(coverage, reverse=True)
+    assert all(scores.fingerprint == protocol.fingerprint() for scores in protocol.anchors().values())
+
+
+@pytest.mark.parametrize("share", [0.0, 0.02, 0.05, 0.1])
+def test_copy_rate_reads_the_copied_share(protocol, digits, share):
+    samples = digits.split("floor").x.clone()
+    copies = round(share * len(samples))
+    samples[:copies] = digits.split("train").x[:copies]
+    rate = protocol.score(samples[None]).metrics["copy_rate"]
+    assert rate == pytest.approx(share + (1 - share) * 0.01, abs=0.01)
+
+
+def test_a_missing_digit_lowers_coverage_and_the_modes(digits):
+    protocol = ImageProtocol(n=400, draws=1)
+    protocol.prepare(digits)
+    floor = digits.split("floor")
+    whole = protocol.score(floor.x[None, :400]).metrics
+    without = protocol.score(floor.x[floor.y != 3][None, :400]).metrics
+    assert whole["coverage"] > 0.93
+    assert 0.8 < without["coverage"] < 0.9
+    assert whole["modes_0.2"] == 10
+    assert without["modes_0.2"] == 9
+    assert without["fd32c"] > whole["fd32c"] + 0.3
+    assert without["recall"] < whole["recall"] - 0.03
+
+
+def test_memorisation_columns_are_those_of_the_metrics(protocol, digits, perfect):
+    generated, train, ref = (
+        (digits.split(name).x.flatten(1).double().numpy() + 1) / 2 for name in ("floor", "train", "ref")
+    )
+    assert perfect.metrics["copy_rate"] == copy_rate(generated, train, ref)
+    assert (perfect.metrics["ct_z"], perfect.metrics["ct_auc"]) == pytest.approx(c_t(generated, train, ref))
+
+
+def test_samples_off_the_grid_are_put_on_it(protocol, digits, perfect):
+    """Dequantised images would be recognised by their last bits."""
+    noise = torch.rand(500, 1, 8, 8, generator=torch.Generator().manual_seed(0)) - 0.5
+    assert protocol.score((digits.split("floor").x + 0.12 * noise)[None]).metrics == perfect.metrics
+
+
+@pytest.mark.parametrize("batch", [1, 37])
+def test_scores_do_not_depend_on_the_batch(protocol, digits, perfect, batch, monkeypatch):
+    monkeypatch.setattr(protocol.extractor, "batch_size", batch)
+    again = protocol.score(digits.split("floor").x[None])
+    assert again.metrics == pytest.approx(perfect.metrics, abs=1e-5)
+
+
+def test_scoring_is_repeatable_and_leaves_the_global_generators_alone(protocol, digits, perfect):
+    torch.manual_seed(5)
+    random.seed(5)
+    before = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()
+    again = protocol.score(digits.split("floor").x[None])
+    protocol.fast(digits.split("floor").x)
+    protocol.labels()
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert np.array_equal(np.random.get_state()[1], before[1])
+    assert random.getstate() == before[2]
+    assert again.metrics == perfect.metrics
+
+
+def test_a_score_is_the_mean_of_its_draws(digits, protocol):
+    two = ImageProtocol(draws=2)
+    two.prepare(digits)
+    floor, train = digits.split("floor").x, digits.split("train").x[:500]
+    both = two.score(torch.stack([floor, train]))
+    single = [protocol.score(x[None]) for x in (floor, train)]
+    # the first draw's folds and permutations do not depend on how many draws there are
+    assert both.metrics["fd32c"] == pytest.approx(np.mean([s.metrics["fd32c"] for s in single]))
+    error = math.hypot(*(s.errors["fd32c"] for s in single)) / 2
+    assert both.errors["fd32c"] == pytest.approx(error)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_samples_that_are_not_finite_are_a_recorded_failure(protocol, digits, value):
+    samples = digits.split("floor").x[None].clone()
+    samples[0, 3, 0, 0, 0] = value
+    scores = protocol.score(samples)
+    assert scores.failure == "1 of 500 samples contain NaN or infinite values"
+    assert set(scores.metrics.values()) == {None}
+    assert scores.fingerprint == protocol.fingerprint()
+    assert all(math.isnan(number) for number in protocol.fast(samples[0]).values())
+
+
+def test_collapse_to_one_image_is_scored(protocol, digits):
+    metrics = protocol.score(digits.split("floor").x[:1].expand(1, 500, -1, -1, -1)).metrics
+    assert metrics["dup_share"] == pytest.approx(0.998)
+    assert metrics["modes_0.2"] == 1
+    assert metrics["coverage"] < 0.05
+
+
+def test_fast_reads_val_and_has_five_columns(protocol, digits):
+    good = protocol.fast(digits.split("floor").x)
+    bad = protocol.fast(torch.rand(500, 1, 8, 8, generator=torch.Generator().manual_seed(0)) * 2 - 1)
+    assert set(good) == set(bad) == {"fd32c", "coverage", "recall", "class_tv", "dup_share"}
+    assert good["fd32c"] < 1 < bad["fd32c"]
+    assert good["coverage"] > 0.9 > bad["coverage"]
+
+
+def test_labels_have_the_shares_of_the_reference(digits):
+    protocol = ImageProtocol(draws=40)
+    protocol.prepare(digits)
+    labels = protocol.labels()
+    assert labels.shape == (40, 500)
+    shares = torch.bincount(labels.flatten(), minlength=10) / labels.numel()
+    reference = torch.bincount(digits.split("ref").y, minlength=10) / 500
+    torch.testing.assert_close(shares, reference, atol=0.012, rtol=0)
+
+
+def test_anchors_are_read_from_the_cache(digits, protocol, monkeypatch):
+    first = protocol.anchors()
+    other = ImageProtocol(draws=1, cache_dir=protocol.cache_dir)
+    other.prepare(digits)
+    monkeypatch.setattr(other, "_measure", None)  # measuring again would fail
+    assert other.anchors() == first
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"n": 400}, {"draws": 2}, {"k": 3}, {"seed": 1}, {"permutations": 100}, {"pairwise_n": 300}, {"kde_bandwidth": 0.2}],
+    ids=str,
+)
+def test_the_fingerprint_sees_each_setting(digits, protocol, change):
+    other = ImageProtocol(**{"draws": 1, **change})
+    other.prepare(digits)
+    difference = fingerprint_difference(protocol.fingerprint(), other.fingerprint())
+    assert difference.startswith(next(iter(change)))
+    assert fingerprint_id(other.fingerprint()) != fingerprint_id(protocol.fingerprint())
+
+
+def test_the_fingerprint_sees_the_data_and_the_features(digits, protocol, monkeypatch):
+    monkeypatch.setattr(digits, "content_id", lambda: "other")
+    other = ImageProtocol(draws=1)
+    other.prepare(digits)
+    difference = fingerprint_difference(protocol.fingerprint(), other.fingerprint())
+    assert "content: " in difference
+    assert "features_sha256: " in difference
+
+
+def test_samples_of_another_shape_are_refused(protocol, digits):
+    with pytest.raises(UserError, match=r"\(1, 500, 1, 8, 8\)"):
+        protocol.score(digits.split("floor").x)
+
+
+def test_impossible_settings_are_refused(digits):
+    with pytest.raises(UserError, match="at most 500"):
+        ImageProtocol(n=501).prepare(digits)
+    with pytest.raises(UserError, match=r"evaluation\.draws=0"):
+        ImageProtocol(draws=0)
+    with pytest.raises(RuntimeError, match="prepare"):
+        ImageProtocol().fingerprint()
+
+
+def test_the_config_builds_the_default(digits, tmp_path):
+    node = OmegaConf.create({"paths": {"cache": str(tmp_path)}, "evaluation": OmegaConf.load(CONF)})
+    protocol = instantiate(node.evaluation, _convert_="all")
+    protocol.prepare(digits)
+    default = ImageProtocol()
+    default.prepare(digits)
+    assert protocol.fingerprint() == default.fingerprint()
+    assert protocol.extractor.sha256 == features.PACKAGED_SHA256
+    assert protocol.cache_dir == tmp_path

@@ -1,0 +1,94 @@
+"""Two gloo processes equal one process on the union of the batches, for every family and plan."""
+
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from genexp.runs import Run
+from tests.cases import Case
+
+WORKER = Path(__file__).with_name("ddp_worker.py")
+
+
+def free_port() -> str:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return str(found.getsockname()[1])
+
+
+def relative_difference(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> float:
+    """Largest difference of a tensor, relative to its own norm."""
+    return max(
+        ((one[key] - other[key]).norm() / one[key].norm().clamp_min(1e-12)).item()
+        for key in one
+        if one[key].is_floating_point()
+    )
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, cache):
+    """What one process and what each of two processes ended with, for every case."""
+    import os
+
+    folder = tmp_path_factory.mktemp("ddp")
+    root = Path(__file__).parents[2]
+    base = {
+        **{key: value for key, value in os.environ.items() if not key.startswith(("PYTEST_", "WANDB"))},
+        "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": str(root),
+        "GENEXP_CACHE": str(cache),
+    }
+    ranks = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port(), "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
+    ranks |= {"GROUP_RANK": "0", "TORCHELASTIC_RUN_ID": "test"}
+    processes = [subprocess.Popen([sys.executable, str(WORKER), str(folder), "1"], env=base)]
+    processes += [
+        subprocess.Popen(
+            [sys.executable, str(WORKER), str(folder), "2"],
+            env={**base, **ranks, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+        )
+        for rank in range(2)
+    ]
+    assert [process.wait(timeout=400) for process in processes] == [0, 0, 0]
+    return [torch.load(folder / name) for name in ("devices1-rank0.pt", "devices2-rank0.pt", "devices2-rank1.pt")]
+
+
+def test_two_processes_equal_one(trained):
+    one, first, second = trained
+    for name in one:
+        assert relative_difference(one[name], first[name]) < 1e-5, name
+        assert all(torch.equal(first[name][key], second[name][key]) for key in first[name]), name
+
+
+def test_the_weights_moved(trained):
+    """The comparison means something: another seed or batch would differ by far more."""
+    one = trained[0]
+    names = [name for name in one if name.startswith("gan")]
+    assert relative_difference(one[names[0]], one[names[1]]) > 1e-3
+
+
+def test_the_command_line_trains_on_two_processes(genexp, tmp_path):
+    overrides = [*Case("gan", "alternating").overrides, "max_steps=40", "score_every=20", "checkpoint_every=20"]
+    genexp("train", *overrides, "trainer=ddp", "trainer.devices=2", f"run_dir={tmp_path / 'two'}")
+    genexp("train", *overrides, f"run_dir={tmp_path / 'one'}")
+    one, two = (Run(tmp_path / name) for name in ("one", "two"))
+    assert two.record["status"] == "complete"
+    difference = {
+        key: float(two.scores()[-1]["metrics"][key]) - value
+        for key, value in one.scores()[-1]["metrics"].items()
+        if key == "hq"
+    }
+    assert abs(difference["hq"]) < 0.02
+    assert [row.split(",")[0] for row in (two.folder / "metrics.csv").read_text().splitlines()[1:]] == ["20", "40"]
+
+
+def test_multirun_starts_two_processes_for_each_job(genexp, tmp_path):
+    overrides = [*Case("gan", "alternating").overrides, "max_steps=10", "score_every=0"]
+    done = genexp("train", "-m", *overrides, "trainer=ddp", "trainer.devices=2", "seed=0,1")
+    assert done.stdout.count("genexp: job") == 2
+    runs = [Run(path.parent) for path in sorted((tmp_path / "runs").glob("**/run.json"))]
+    assert [run.record["status"] for run in runs] == ["complete"] * 2
+    assert sorted(run.record["seed"] for run in runs) == [0, 1]
