@@ -12,6 +12,7 @@ from genexp.errors import UserError
 from genexp.evaluation import features
 from genexp.evaluation.images import ImageProtocol
 from genexp.evaluation.metrics.memorisation import c_t, copy_rate
+from genexp.evaluation.metrics.prdc import prdc
 from genexp.evaluation.scores import fingerprint_difference, fingerprint_id
 
 CONF = Path(__file__).parents[2] / "conf" / "evaluation" / "images.yaml"
@@ -82,13 +83,24 @@ def test_a_missing_digit_lowers_coverage_and_the_modes(digits):
     protocol.prepare(digits)
     floor = digits.split("floor")
     whole = protocol.score(floor.x[None, :400]).metrics
-    without = protocol.score(floor.x[floor.y != 3][None, :400]).metrics
-    assert whole["coverage"] > 0.93
-    assert 0.8 < without["coverage"] < 0.9
+    assert whole["coverage"] > 0.95
     assert whole["modes_0.2"] == 10
-    assert without["modes_0.2"] == 9
-    assert without["fd32c"] > whole["fd32c"] + 0.3
-    assert without["recall"] < whole["recall"] - 0.03
+    without = [protocol.score(floor.x[floor.y != digit][None, :400]).metrics for digit in (0, 3, 7)]
+    assert [metrics["modes_0.2"] for metrics in without] == [9, 9, 9]
+    for metrics in without:
+        assert metrics["coverage"] < whole["coverage"] - 0.05
+        assert metrics["recall"] < whole["recall"] - 0.05
+        assert metrics["fd32c"] > whole["fd32c"] + 0.5
+
+
+def test_coverage_of_pixels_falls_from_097_to_084_without_a_digit(digits):
+    """The published fall is of samples drawn with replacement: a part of it are the repetitions."""
+    ref, floor = digits.split("ref").x.flatten(1).numpy(), digits.split("floor")
+    rest = floor.x[floor.y != 3].flatten(1).numpy()
+    rng = np.random.default_rng(0)
+    without_3 = [prdc(ref, rest[rng.integers(0, len(rest), 500)])["coverage"] for _ in range(5)]
+    assert prdc(ref, floor.x.flatten(1).numpy())["coverage"] == pytest.approx(0.97, abs=0.015)
+    assert np.mean(without_3) == pytest.approx(0.84, abs=0.02)
 
 
 def test_memorisation_columns_are_those_of_the_metrics(protocol, digits, perfect):
@@ -105,22 +117,27 @@ def test_samples_off_the_grid_are_put_on_it(protocol, digits, perfect):
     assert protocol.score((digits.split("floor").x + 0.12 * noise)[None]).metrics == perfect.metrics
 
 
-@pytest.mark.parametrize("batch", [1, 37])
+@pytest.mark.parametrize("batch", [7, 37])
 def test_scores_do_not_depend_on_the_batch(protocol, digits, perfect, batch, monkeypatch):
-    monkeypatch.setattr(protocol.extractor, "batch_size", batch)
-    again = protocol.score(digits.split("floor").x[None])
-    assert again.metrics == pytest.approx(perfect.metrics, abs=1e-5)
+    look = protocol.extractor.look
+
+    def in_parts(x):
+        features, classes = zip(*(look(part) for part in x.split(batch)), strict=True)
+        return np.concatenate(features), np.concatenate(classes)
+
+    monkeypatch.setattr(protocol.extractor, "look", in_parts)
+    assert protocol.score(digits.split("floor").x[None]).metrics == pytest.approx(perfect.metrics, abs=1e-5)
 
 
 def test_scoring_is_repeatable_and_leaves_the_global_generators_alone(protocol, digits, perfect):
     torch.manual_seed(5)
     random.seed(5)
-    before = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()
+    before = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()  # noqa: NPY002
     again = protocol.score(digits.split("floor").x[None])
     protocol.fast(digits.split("floor").x)
     protocol.labels()
     assert torch.equal(torch.get_rng_state(), before[0])
-    assert np.array_equal(np.random.get_state()[1], before[1])
+    assert np.array_equal(np.random.get_state()[1], before[1])  # noqa: NPY002
     assert random.getstate() == before[2]
     assert again.metrics == perfect.metrics
 
@@ -183,7 +200,15 @@ def test_anchors_are_read_from_the_cache(digits, protocol, monkeypatch):
 
 @pytest.mark.parametrize(
     "change",
-    [{"n": 400}, {"draws": 2}, {"k": 3}, {"seed": 1}, {"permutations": 100}, {"pairwise_n": 300}, {"kde_bandwidth": 0.2}],
+    [
+        {"n": 400},
+        {"draws": 2},
+        {"k": 3},
+        {"seed": 1},
+        {"permutations": 100},
+        {"pairwise_n": 300},
+        {"kde_bandwidth": 0.2},
+    ],
     ids=str,
 )
 def test_the_fingerprint_sees_each_setting(digits, protocol, change):

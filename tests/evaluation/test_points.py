@@ -1,6 +1,5 @@
 import math
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,77 +7,60 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
+from genexp.data.densities import Density, Ring
+from genexp.data.points import Points
 from genexp.errors import UserError
-from genexp.evaluation.points import PointProtocol
+from genexp.evaluation.metrics.points import energy_distance
+from genexp.evaluation.points import PointProtocol, _energy_of_rows
 from genexp.evaluation.scores import fingerprint_difference
 
 CONF = Path(__file__).parents[2] / "conf" / "evaluation" / "points.yaml"
 STD = 0.05
 
 
-class Ring:
-    """Eight Gaussians on the unit circle."""
-
-    def __init__(self) -> None:
-        angles = torch.arange(8) * math.pi / 4
-        self.modes, self.std = torch.stack([angles.cos(), angles.sin()], dim=1), STD
-
-    def log_prob(self, x):
-        normal = -((x[:, None] - self.modes) ** 2).sum(-1) / (2 * STD**2) - math.log(2 * math.pi * STD**2)
-        return normal.logsumexp(dim=1) - math.log(8)
-
-    def sample(self, n, seed):
-        generator = torch.Generator().manual_seed(seed)
-        modes = self.modes[torch.randint(8, (n,), generator=generator)]
-        return modes + STD * torch.randn(n, 2, generator=generator)
-
-
-class UnitSquare:
+class UnitSquare(Density):
     """Uniform: a density without modes, and none outside."""
+
+    dim = 2
+
+    def sample(self, n, generator):
+        return torch.rand(n, 2, generator=generator), torch.zeros(n, dtype=torch.long)
 
     def log_prob(self, x):
         inside = ((x >= 0) & (x <= 1)).all(dim=1)
         return torch.where(inside, 0.0, -math.inf)
 
-    def sample(self, n, seed):
-        return torch.rand(n, 2, generator=torch.Generator().manual_seed(seed))
+    def __repr__(self):
+        return "UnitSquare()"
 
 
-class Source:
-    num_classes, levels, shape = 0, None, (2,)
-
-    def __init__(self, density):
-        self.name, self.density = type(density).__name__.lower(), density
-        self.parts = {
-            name: SimpleNamespace(x=density.sample(4000, seed), y=torch.zeros(4000).long())
-            for seed, name in enumerate(("train", "val", "ref", "floor"))
-        }
-
-    def split(self, name):
-        return self.parts[name]
-
-    def content_id(self):
-        return self.name
+RING = Ring(std=STD)
+SQUARE = UnitSquare()
 
 
-def prepared(source, **settings):
+def drawn(density, n, seed):
+    return density.sample(n, torch.Generator().manual_seed(seed))[0]
+
+
+def prepared(density, **settings):
     protocol = PointProtocol(**{"n": 4000, "draws": 1, **settings})
+    source = Points(type(density).__name__.lower(), density, num_classes=density.num_classes, split_size=4000)
     protocol.prepare(source)
     return protocol
 
 
 @pytest.fixture(scope="module")
 def ring():
-    return prepared(Source(Ring()))
+    return prepared(RING)
 
 
 @pytest.fixture(scope="module")
 def square():
-    return prepared(Source(UnitSquare()), pairwise_n=1000)
+    return prepared(SQUARE, pairwise_n=1000)
 
 
 def test_a_perfect_sampler_reads_the_null_values(ring):
-    scores = ring.score(Ring().sample(4000, 10)[None])
+    scores = ring.score(drawn(RING, 4000, 10)[None])
     metrics = scores.metrics
     assert list(metrics) == [
         *("modes", "modes_strict", "hq", "mode_kl", "std_ratio", "nll_true", "off_support"),
@@ -96,16 +78,16 @@ def test_a_perfect_sampler_reads_the_null_values(ring):
 
 
 def test_the_error_of_hq_is_binomial(ring):
-    """A share of independent samples: the jackknife must find sqrt(p (1 - p) / n), with 10 blocks to about a quarter."""
-    samples = torch.stack([Ring().sample(4000, 20 + i) for i in range(4)])
+    """A share of independent samples has the error sqrt(p (1 - p) / n); ten blocks find it to about a quarter."""
+    samples = torch.stack([drawn(RING, 4000, 20 + i) for i in range(4)])
     errors = [ring.score(draw[None]).errors["hq"] for draw in samples]
     p = 1 - math.exp(-4.5)
     assert np.mean(errors) == pytest.approx(math.sqrt(p * (1 - p) / 4000), rel=0.35)
 
 
 def test_a_dropped_mode_is_seen(ring):
-    samples = Ring().sample(4000, 11)
-    samples[(samples - Ring().modes[0]).norm(dim=1) < 0.5] = Ring().modes[4]
+    samples = drawn(RING, 4000, 11)
+    samples[(samples - RING.modes[0]).norm(dim=1) < 0.5] = RING.modes[4]
     metrics = ring.score(samples[None]).metrics
     assert metrics["modes"] == 7
     assert metrics["mode_kl"] > 0.1
@@ -122,11 +104,11 @@ def test_anchors_have_no_copycat_and_are_ordered(ring):
 
 def test_a_density_without_modes_is_ranked_by_energy(square):
     assert square.headline == "energy"
-    perfect = square.score(UnitSquare().sample(4000, 10)[None])
+    perfect = square.score(drawn(SQUARE, 4000, 10)[None])
     assert list(perfect.metrics) == ["nll_true", "off_support", "sw2", "mmd", "mmd_p", "energy"]
     assert perfect.metrics["nll_true"] == 0
     assert abs(perfect.metrics["energy"]) < 4 * perfect.errors["energy"]
-    moved = square.score((UnitSquare().sample(4000, 10) + 0.25)[None]).metrics
+    moved = square.score((drawn(SQUARE, 4000, 10) + 0.25)[None]).metrics
     assert moved["off_support"] == pytest.approx(1 - 0.75**2, abs=0.03)
     # |v|²/d with |v|² = 2 · 0.25²; 200 directions know the mean of cos² to 5 %, 4000 points the shift to 2.6 %
     assert moved["sw2"] == pytest.approx(0.25**2, rel=0.2)
@@ -134,14 +116,20 @@ def test_a_density_without_modes_is_ranked_by_energy(square):
 
 
 def test_fast_scores_against_val(ring, square):
-    assert list(ring.fast(Ring().sample(2000, 5))) == ["modes", "modes_strict", "hq", "mode_kl", "std_ratio"]
-    fast = square.fast(UnitSquare().sample(2000, 5))
+    assert list(ring.fast(drawn(RING, 2000, 5))) == ["modes", "modes_strict", "hq", "mode_kl", "std_ratio"]
+    fast = square.fast(drawn(SQUARE, 2000, 5))
     assert list(fast) == ["energy", "nll_true", "off_support"]
     assert abs(fast["energy"]) < 0.01
 
 
+def test_energy_by_rows_is_the_energy_distance():
+    x, y = (drawn(RING, n, n).double().numpy() for n in (60, 80))
+    rows = np.arange(5, 40)
+    assert _energy_of_rows(x, y)(rows) == pytest.approx(energy_distance(x[rows], y))
+
+
 def test_failures_are_recorded(ring):
-    samples = Ring().sample(4000, 10)[None].clone()
+    samples = drawn(RING, 4000, 10)[None].clone()
     samples[0, :7] = math.nan
     scores = ring.score(samples)
     assert scores.failure == "7 of 4000 samples contain NaN or infinite values"
@@ -156,13 +144,13 @@ def test_backdrop_is_the_truth(ring):
 
 def test_the_fingerprint_sees_each_setting(ring):
     for change in ({"projections": 50}, {"pairwise_n": 500}, {"permutations": 10}, {"n": 3000}):
-        other = prepared(Source(Ring()), **change)
+        other = prepared(RING, **change)
         assert fingerprint_difference(ring.fingerprint(), other.fingerprint()).startswith(next(iter(change)))
 
 
 def test_images_are_refused(digits):
     with pytest.raises(UserError, match="evaluation=images"):
-        prepared(digits)
+        PointProtocol().prepare(digits)
 
 
 def test_the_config_builds_the_default(tmp_path):
@@ -170,5 +158,5 @@ def test_the_config_builds_the_default(tmp_path):
     protocol = instantiate(node.evaluation, _convert_="all")
     default = PointProtocol()
     for built in (protocol, default):
-        built.prepare(Source(UnitSquare()))
+        built.prepare(Points("square", SQUARE))
     assert protocol.fingerprint() == default.fingerprint()

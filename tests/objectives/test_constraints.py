@@ -60,5 +60,5 @@ def test_only_a_clip_bounds_the_critic():
 
 @pytest.mark.parametrize("bound", [0.0, -1.0, math.nan])
 def test_bound_must_be_positive(bound):
-    with pytest.raises(UserError, match="must be positive"):
+    with pytest.raises(UserError, match="give a positive number"):
         WeightClip(bound)

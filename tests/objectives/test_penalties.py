@@ -229,10 +229,13 @@ def test_r1_damps_the_dirac_gan_at_the_rate_of_its_linearisation(gamma):
 @pytest.mark.parametrize(
     ("build", "sentence"),
     [
-        (lambda: GradientPenalty(weight=-1.0), "GradientPenalty: weight=-1.0 must not be negative"),
+        (
+            lambda: GradientPenalty(weight=-1.0),
+            "GradientPenalty: weight=-1.0 is out of range: give 0 or more",
+        ),
         (lambda: R1(weight=math.nan), "R1: weight=nan"),
-        (lambda: R2(interval=0), "R2: interval=0 must be at least 1"),
-        (lambda: GradientPenalty(target=-1.0), "target=-1.0 must not be negative"),
+        (lambda: R2(interval=0), "R2: interval=0 is out of range: give at least 1"),
+        (lambda: GradientPenalty(target=-1.0), "target=-1.0 is out of range"),
     ],
 )
 def test_impossible_arguments_end_in_a_sentence(build, sentence):

@@ -78,8 +78,8 @@ def admit(overrides: Sequence[str], config_dir: str | None) -> Ticket:
         UserError: if the config is wrong or the run cannot be resumed.
     """
     if int(os.environ.get("LOCAL_RANK", "0")) > 0 and RUN_DIR_VARIABLE in os.environ:
-        run = Run(os.environ[RUN_DIR_VARIABLE])  # a rank that Lightning started: the first one has decided everything
-        return Ticket(configs.from_plain(run.config), {}, run, False, True)
+        decided = Run(os.environ[RUN_DIR_VARIABLE])  # a rank that Lightning started: the first one has decided all
+        return Ticket(configs.from_plain(decided.config), {}, decided, False, True)
     given = {override.split("=", 1)[0] for override in overrides} - {"resume", "run_dir", "progress"}
     composed = configs.compose_train(overrides, config_dir)
     config, choices = composed.config, composed.choices

@@ -7,10 +7,29 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from genexp.errors import UserError
+
+PANEL = 4.0
+"""Length of a panel of the quadrature along the curve, in standard deviations of the noise."""
+NODES = 10
+"""Gauss-Legendre nodes in a panel: log p is then exact to better than 1e-3 within 10 standard deviations."""
+TERMS = 1 << 22
+"""Terms of the sum that are held at once."""
+
+
+def positive(name: str, value: float) -> float:
+    """A parameter as a float.
+
+    Raises:
+        UserError: if it is not above 0.
+    """
+    if not value > 0:
+        raise UserError(f"dataset.density.{name}={value} is out of range: give a number above 0.")
+    return float(value)
 
 
 class Density(ABC):
@@ -47,9 +66,9 @@ class Density(ABC):
 
 
 class GaussianMixture(Density):
-    """A mixture of isotropic Gaussians with one standard deviation.
+    r"""A mixture of isotropic Gaussians with one standard deviation.
 
-    .. math:: p(x) = \\sum_k w_k \\, N(x; m_k, \\sigma^2 I)
+    .. math:: p(x) = \sum_k w_k \, N(x; m_k, \sigma^2 I)
 
     Of a sample, 1 - exp(-4.5) = 98.889 % lie within three standard deviations of their centre in the plane.
 
@@ -66,16 +85,14 @@ class GaussianMixture(Density):
     std: float
     modes: Tensor
 
-    def __init__(
-        self, means: Sequence[Sequence[float]], std: float, weights: Sequence[float] | None = None
-    ) -> None:
+    def __init__(self, means: Sequence[Sequence[float]], std: float, weights: Sequence[float] | None = None) -> None:
         self.means = [[float(value) for value in mean] for mean in means]
         if not self.means or len({len(mean) for mean in self.means}) != 1 or not self.means[0]:
             raise UserError("dataset.density.means must be a list of points of one dimension, as [[0, 1], [2, 3]].")
         self.weights = [1.0] * len(self.means) if weights is None else [float(weight) for weight in weights]
         if len(self.weights) != len(self.means) or min(self.weights) <= 0:
             raise UserError(f"dataset.density.weights must be {len(self.means)} positive numbers, one for each mean.")
-        self.std = _positive("std", std)
+        self.std = positive("std", std)
         self.dim = len(self.means[0])
         self.modes = torch.tensor(self.means)
         self._means = torch.tensor(self.means, dtype=torch.float64)
@@ -115,8 +132,8 @@ class Ring(GaussianMixture):
     """
 
     def __init__(self, modes: int = 8, radius: float = 1.0, std: float = 0.01) -> None:
-        self.radius = _positive("radius", radius)
-        angles = [2 * math.pi * k / int(_positive("modes", modes)) for k in range(modes)]
+        self.radius = positive("radius", radius)
+        angles = [2 * math.pi * k / int(positive("modes", modes)) for k in range(modes)]
         super().__init__([[radius * math.cos(a), radius * math.sin(a)] for a in angles], std)
 
     def __repr__(self) -> str:
@@ -140,7 +157,7 @@ class Grid(GaussianMixture):
     """
 
     def __init__(self, side: int = 5, spacing: float = 2.0, std: float = 0.05) -> None:
-        self.side, self.spacing = int(_positive("side", side)), _positive("spacing", spacing)
+        self.side, self.spacing = int(positive("side", side)), positive("spacing", spacing)
         ticks = [self.spacing * (i - (self.side - 1) / 2) for i in range(self.side)]
         super().__init__([[a, b] for a in ticks for b in ticks], std)
 
@@ -160,7 +177,7 @@ class Checkerboard(Density):
     """
 
     def __init__(self, squares: int = 4, half_width: float = 2.0) -> None:
-        self.squares, self.half_width = int(_positive("squares", squares)), _positive("half_width", half_width)
+        self.squares, self.half_width = int(positive("squares", squares)), positive("half_width", half_width)
         self.field = 2 * self.half_width / self.squares
         fields = [(i, j) for i in range(self.squares) for j in range(self.squares) if (i + j) % 2 == 0]
         self._corners = torch.tensor(fields) * self.field - self.half_width
@@ -184,7 +201,100 @@ class Checkerboard(Density):
         return f"Checkerboard(squares={self.squares}, half_width={self.half_width})"
 
 
-def _positive(name: str, value: float) -> float:
-    if not value > 0:
-        raise UserError(f"dataset.density.{name}={value} is out of range: give a number above 0.")
-    return float(value)
+class NoisyCurve(Density):
+    r"""Points c(t) + noise, t uniform on [0, 1].
+
+    .. math:: p(x) = \int_0^1 N(x; c(t), \sigma^2 I) \, dt
+
+    The integral is a sum over the nodes of Gauss-Legendre panels that are as short as the noise is wide.
+
+    Arguments:
+        noise: standard deviation of the noise.
+        speed: the greatest norm of dc/dt.
+
+    Raises:
+        UserError: if the noise is not positive: a curve has no density.
+    """
+
+    std: float
+
+    def __init__(self, noise: float, speed: float) -> None:
+        self.std = positive("noise", noise)
+        panels = 2 * math.ceil(speed / (2 * PANEL * self.std))  # even: a curve of two pieces breaks at t = 1/2
+        nodes, weights = np.polynomial.legendre.leggauss(NODES)
+        starts = np.arange(panels)[:, None] / panels
+        t = torch.from_numpy((starts + (nodes + 1) / (2 * panels)).ravel())
+        self._centres = self.curve(t)  # (panels * NODES, 2)
+        self._log_weights = torch.from_numpy(np.log(np.tile(weights / (2 * panels), panels)))
+
+    @abstractmethod
+    def curve(self, t: Tensor) -> Tensor:
+        """Points (n, 2) at parameters (n,) in [0, 1]."""
+
+    def sample(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Draw a place on the curve, then noise."""
+        centres = self.curve(torch.rand(n, generator=generator))
+        return centres + self.std * torch.randn(n, 2, generator=generator), torch.zeros(n, dtype=torch.long)
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """By quadrature, to better than 1e-3 within 10 standard deviations of the curve."""
+        parts = x.split(max(1, TERMS // len(self._centres)))
+        return torch.cat([self._log_prob(part) for part in parts])
+
+    def _log_prob(self, x: Tensor) -> Tensor:
+        centres, log_weights = self._centres.to(x), self._log_weights.to(x)
+        squares = (x[:, :1] - centres[:, 0]).square() + (x[:, 1:] - centres[:, 1]).square()  # (n, nodes)
+        terms = log_weights - squares / (2 * self.std**2)
+        return terms.logsumexp(dim=1) - math.log(2 * math.pi * self.std**2)
+
+
+class TwoMoons(NoisyCurve):
+    """Two half circles of radius 1 that reach into each other: (cos a, sin a) and (1 - cos a, 1/2 - sin a), 0 < a < π.
+
+    Arguments:
+        noise: standard deviation of the noise.
+
+    Raises:
+        UserError: if the noise is not positive.
+    """
+
+    def __init__(self, noise: float = 0.05) -> None:
+        super().__init__(noise, speed=2 * math.pi)
+
+    def curve(self, t: Tensor) -> Tensor:
+        """The upper moon for t < 1/2, the lower one after it."""
+        upper = t < 0.5
+        angle = 2 * math.pi * torch.where(upper, t, t - 0.5)
+        x = torch.where(upper, angle.cos(), 1 - angle.cos())
+        y = torch.where(upper, angle.sin(), 0.5 - angle.sin())
+        return torch.stack([x, y], dim=-1)
+
+    def __repr__(self) -> str:
+        return f"TwoMoons(noise={self.std})"
+
+
+class SwissRoll(NoisyCurve):
+    """The flat Swiss roll: a spiral (a cos a, a sin a), 3π/2 < a < 9π/2, scaled to an outer radius.
+
+    The angle a is uniform, so the density falls outwards.
+
+    Arguments:
+        noise: standard deviation of the noise, after the scaling.
+        radius: of the outer end.
+
+    Raises:
+        UserError: if a number is not positive.
+    """
+
+    def __init__(self, noise: float = 0.05, radius: float = 2.0) -> None:
+        self.radius = positive("radius", radius)
+        super().__init__(noise, speed=3 * math.pi * self.radius * math.hypot(1, 1 / (4.5 * math.pi)))
+
+    def curve(self, t: Tensor) -> Tensor:
+        """The spiral from the inside out."""
+        angle = 1.5 * math.pi * (1 + 2 * t)
+        length = angle * (self.radius / (4.5 * math.pi))
+        return torch.stack([length * angle.cos(), length * angle.sin()], dim=-1)
+
+    def __repr__(self) -> str:
+        return f"SwissRoll(noise={self.std}, radius={self.radius})"

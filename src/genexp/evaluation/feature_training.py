@@ -122,45 +122,43 @@ def train_features(x: Tensor, y: Tensor, num_classes: int, settings: TrainingSet
     Raises:
         UserError: if there are too few images for one batch.
     """
-    count = len(x)
-    if count < settings.batch_size:
-        raise UserError(
-            f"Features need at least {settings.batch_size} training images, and there are {count}."
-        )
-    generator = torch.Generator().manual_seed(settings.seed)
-    net = FeatureNet(x.shape[1:], num_classes, settings.dim, generator)
-    per_epoch = count // settings.batch_size
-    steps = min(settings.max_steps, settings.epochs * per_epoch)
-    optimizer = torch.optim.AdamW(net.parameters(), lr=settings.lr)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, settings.lr, total_steps=steps)
-    turn = _orientations(x.shape[-2] == x.shape[-1])
+    if len(x) < settings.batch_size:
+        raise UserError(f"Features need at least {settings.batch_size} training images, and there are {len(x)}.")
     with exact_arithmetic(), torch.inference_mode(False), torch.enable_grad():
-        for step in range(steps):
-            if step % per_epoch == 0:
-                order = torch.randperm(count, generator=generator)
-            start = step % per_epoch * settings.batch_size
-            rows = order[start : start + settings.batch_size]
-            images, labels = (x[rows], y[rows]) if num_classes else turn(x[rows], generator)
-            noise = (
-                2 * settings.noise * torch.randn(images.shape, generator=generator, dtype=images.dtype)
-            )  # [-1, 1] is 2 wide
-            loss = F.cross_entropy(net(images + noise), labels)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            schedule.step()
+        net = _trained_net(x, y, num_classes, settings)
     with exact_arithmetic(), torch.no_grad():
-        features = torch.cat([net.eval().features(batch) for batch in x.split(500)]).double()
+        features = torch.cat([net.features(batch) for batch in x.split(512)]).double()
     scale = features.std(dim=0)
     # A feature that hardly varies would be blown up by its own z-score: it keeps a small voice instead.
     scale = scale.clamp(min=1e-2 * float(scale.max()))
     return Trained(net, features.mean(dim=0).float(), scale.float(), num_classes)
 
 
+def _trained_net(x: Tensor, y: Tensor, num_classes: int, settings: TrainingSettings) -> FeatureNet:
+    generator = torch.Generator().manual_seed(settings.seed)
+    net = FeatureNet(x.shape[1:], num_classes, settings.dim, generator)
+    per_epoch = len(x) // settings.batch_size
+    steps = min(settings.max_steps, settings.epochs * per_epoch)
+    optimizer = torch.optim.AdamW(net.parameters(), lr=settings.lr)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, settings.lr, total_steps=steps)
+    turn = _orientations(x.shape[-2] == x.shape[-1])
+    for step in range(steps):
+        if step % per_epoch == 0:
+            order = torch.randperm(len(x), generator=generator)
+        start = step % per_epoch * settings.batch_size
+        rows = order[start : start + settings.batch_size]
+        images, labels = (x[rows], y[rows]) if num_classes else turn(x[rows], generator)
+        noise = torch.randn(images.shape, generator=generator, dtype=images.dtype)
+        loss = F.cross_entropy(net(images + 2 * settings.noise * noise), labels)  # [-1, 1] is 2 wide
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+    return net.eval()
+
+
 def _conv(channels: int, out: int, stride: int) -> nn.Module:
-    return nn.utils.skip_init(
-        nn.Conv2d, channels, out, kernel_size=3, stride=stride, padding=1, dtype=torch.float32
-    )
+    return nn.utils.skip_init(nn.Conv2d, channels, out, kernel_size=3, stride=stride, padding=1, dtype=torch.float32)
 
 
 def _orientations(square: bool) -> Callable[[Tensor, torch.Generator], tuple[Tensor, Tensor]]:

@@ -9,17 +9,19 @@ use and cached.
 import hashlib
 import json
 import os
-import typing
 from abc import ABC, abstractmethod
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from safetensors.torch import load, save
 from torch import Tensor
 
+from genexp.data.module import DataModule
 from genexp.errors import UserError
 from genexp.evaluation.feature_training import (
     FeatureNet,
@@ -35,7 +37,7 @@ VERSION = 1
 """Raised when the network or its training changes: features of another version are other features."""
 
 PACKAGED = Path(__file__).parent / "weights" / "digits_cnn32.safetensors"
-PACKAGED_SHA256 = "b54680085c37467bf6db5649d3f33eff64e47008bfa186215515f8c56ea13096"
+PACKAGED_SHA256 = "525d45dab6ec29e03760c2f37ac7bd181afaee62a707ca88dc92790443729e09"
 """The sha256 of the packaged file; written by `benchmarks/train_digits_features.py`."""
 
 
@@ -71,28 +73,12 @@ class Extractor(ABC):
         return self.look(x)[1]
 
 
-class ImageData(typing.Protocol):
-    """What training the features asks of a data set."""
-
-    name: str
-    shape: typing.Any
-    num_classes: int
-
-    def split(self, name: str) -> typing.Any:
-        """A split with `x` and `y`."""
-        ...
-
-    def content_id(self) -> str:
-        """A hash of the data."""
-        ...
-
-
 class FrozenFeatures(Extractor):
     """A trained `FeatureNet` that only looks.
 
-    It computes on one thread in full float32, whatever the precision of the training: a feature depends on
-    the batch it comes in by about 1e-6. It is no `nn.Module`, so that no model can adopt its weights or set
-    its mode.
+    It computes on one thread in full float32, whatever the precision of the training, and always in batches
+    of one size, the last filled up with zeros: the features of an image do not depend on what comes with it.
+    It is no `nn.Module`, so that no model can adopt its weights or set its mode.
 
     Arguments:
         name: what the fingerprint calls it.
@@ -103,7 +89,7 @@ class FrozenFeatures(Extractor):
 
     version = VERSION
 
-    def __init__(self, name: str, trained: Trained, sha256: str, batch_size: int = 500) -> None:
+    def __init__(self, name: str, trained: Trained, sha256: str, batch_size: int = 512) -> None:
         self.name, self.sha256, self.batch_size = name, sha256, batch_size
         self._net = trained.net.eval().requires_grad_(False)
         self._mean, self._scale = trained.mean.double(), trained.scale.double()
@@ -113,14 +99,14 @@ class FrozenFeatures(Extractor):
     def look(self, x: Tensor) -> tuple[Array, NDArray[np.int64] | None]:
         """Features (N, d), z-scored by the training set, and classes (N,) of images (N, C, H, W)."""
         with exact_arithmetic(), torch.no_grad():
-            batches = x.detach().cpu().float().split(self.batch_size)
-            raw = torch.cat([self._net.features(batch) for batch in batches])
+            filled = F.pad(x.detach().cpu().float(), (0, 0) * 3 + (0, -len(x) % self.batch_size))
+            raw = torch.cat([self._net.features(batch) for batch in filled.split(self.batch_size)])[: len(x)]
             classes = self._net.head(raw).argmax(dim=1).numpy() if self._has_classes else None
         return ((raw.double() - self._mean) / self._scale).numpy(), classes
 
 
 def extractor_for(
-    data: ImageData, cache_dir: str | Path | None, settings: TrainingSettings | None = None
+    data: DataModule, cache_dir: str | Path | None, settings: TrainingSettings | None = None
 ) -> FrozenFeatures:
     """The features of an image set: the packaged ones, cached ones, or newly trained ones.
 
@@ -137,9 +123,7 @@ def extractor_for(
     """
     settings = settings or TrainingSettings()
     if len(data.shape) != 3:
-        raise UserError(
-            f"{data.name} has shape {tuple(data.shape)}, not (C, H, W): choose evaluation=points for it."
-        )
+        raise UserError(f"{data.name} has shape {tuple(data.shape)}, not (C, H, W): choose evaluation=points for it.")
     key = feature_key(data, settings)
     packaged = PACKAGED.read_bytes() if PACKAGED.is_file() else b""
     if read_key(packaged) == key:
@@ -163,7 +147,7 @@ def extractor_for(
     return _from_bytes(name, content)
 
 
-def feature_key(data: ImageData, settings: TrainingSettings) -> dict[str, typing.Any]:
+def feature_key(data: DataModule, settings: TrainingSettings) -> dict[str, Any]:
     """Everything that the trained features depend on."""
     return {
         "content": data.content_id(),
@@ -174,7 +158,7 @@ def feature_key(data: ImageData, settings: TrainingSettings) -> dict[str, typing
     }
 
 
-def to_bytes(trained: Trained, key: dict[str, typing.Any]) -> bytes:
+def to_bytes(trained: Trained, key: dict[str, Any]) -> bytes:
     """A safetensors file of the weights, with the key of the cache in its header."""
     tensors = {f"net.{name}": value.contiguous() for name, value in trained.net.state_dict().items()}
     tensors |= {"mean": trained.mean, "scale": trained.scale}
@@ -183,7 +167,7 @@ def to_bytes(trained: Trained, key: dict[str, typing.Any]) -> bytes:
     return save(tensors, metadata={"key": json.dumps(key, sort_keys=True)})
 
 
-def read_key(content: bytes) -> dict[str, typing.Any] | None:
+def read_key(content: bytes) -> dict[str, Any] | None:
     """The key in the header of a safetensors file; None if there is none."""
     try:
         length = int.from_bytes(content[:8], "little")

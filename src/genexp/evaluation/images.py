@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from genexp.data.module import DataModule
 from genexp.errors import UserError
 from genexp.evaluation import anchors
 from genexp.evaluation.features import Extractor, extractor_for
@@ -26,7 +27,7 @@ from genexp.evaluation.metrics.memorisation import duplicate_share, nearest_dist
 from genexp.evaluation.metrics.mmd import median_bandwidth, mmd_permutation_test
 from genexp.evaluation.metrics.prdc import prdc
 from genexp.evaluation.metrics.ranks import mann_whitney
-from genexp.evaluation.protocol import Array, Data, Protocol
+from genexp.evaluation.protocol import Array, Protocol
 
 MODE_THRESHOLD = 0.2
 """A class counts as covered with this part of its share: one sample would be the classifier's noise."""
@@ -90,16 +91,14 @@ class ImageProtocol(Protocol):
         """`fd32c`, with the number of features of the extractor."""
         return f"fd{self.extractor.dim}c"
 
-    def _prepare(self, data: Data) -> None:
+    def _prepare(self, data: DataModule) -> None:
         if len(data.shape) != 3:
             raise UserError(
                 f"{data.name} has shape {tuple(data.shape)}, not (C, H, W): choose evaluation=points for it."
             )
         reference, val = data.split("ref").x, data.split("val").x
         if self.n is not None and self.n > len(reference):
-            raise UserError(
-                f"evaluation.n={self.n} is more than the reference has: give at most {len(reference)}."
-            )
+            raise UserError(f"evaluation.n={self.n} is more than the reference has: give at most {len(reference)}.")
         if min(len(reference), len(val)) <= self.k:
             raise UserError(f"{data.name} has too few images in ref or val: both need more than {self.k}.")
         self.extractor = self._features(data, self.cache_dir)
@@ -134,9 +133,7 @@ class ImageProtocol(Protocol):
         ref, seen, some = self._ref, self._see(draw), self.pairwise_n
         dim = self.extractor.dim
         headline = partial(frechet_distance_corrected, ref.features)
-        mmd, p = mmd_permutation_test(
-            seen.pixels[:some], ref.pixels[:some], self._bandwidths, rng, self.permutations
-        )
+        mmd, p = mmd_permutation_test(seen.pixels[:some], ref.pixels[:some], self._bandwidths, rng, self.permutations)
         metrics = {
             f"fd{dim}c": headline(seen.features),
             f"fd{dim}": frechet_distance(seen.features, ref.features),

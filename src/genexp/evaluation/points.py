@@ -10,12 +10,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from genexp.data.module import DataModule
 from genexp.errors import UserError
 from genexp.evaluation import anchors
 from genexp.evaluation.metrics.distances import squared_distances
 from genexp.evaluation.metrics.mmd import median_bandwidth, mmd_permutation_test
 from genexp.evaluation.metrics.points import energy_distance, mode_statistics, sliced_wasserstein
-from genexp.evaluation.protocol import Array, Backdrop, Data, Protocol
+from genexp.evaluation.protocol import Array, Backdrop, Protocol
 
 MODE_METRICS = ("modes", "modes_strict", "hq", "mode_kl", "std_ratio")
 
@@ -60,6 +61,7 @@ class PointProtocol(Protocol):
     ) -> None:
         super().__init__(n, draws, fast_n, seed, jackknife_blocks, kde_bandwidth, cache_dir)
         self.permutations, self.pairwise_n, self.projections = permutations, pairwise_n, projections
+        self._modes: tuple[Array, float] | None = None
 
     @property
     def headline(self) -> str:
@@ -73,13 +75,12 @@ class PointProtocol(Protocol):
         log_prob = None if self.data.density is None else self.data.density.log_prob
         return Backdrop(torch.from_numpy(self._val[:2000]), log_prob)
 
-    def _prepare(self, data: Data) -> None:
+    def _prepare(self, data: DataModule) -> None:
         if len(data.shape) != 1:
-            raise UserError(
-                f"{data.name} has shape {tuple(data.shape)}, not (D,): choose evaluation=images for it."
-            )
-        modes = getattr(data.density, "modes", None)
-        self._modes = None if modes is None else np.asarray(modes, dtype=np.float64)
+            raise UserError(f"{data.name} has shape {tuple(data.shape)}, not (D,): choose evaluation=images for it.")
+        truth, self._modes = data.density, None
+        if truth is not None and truth.modes is not None and truth.std is not None:
+            self._modes = truth.modes.double().numpy(), truth.std
         self._ref = data.split("ref").x.double().numpy()
         self._val = data.split("val").x.double().numpy()
         spread = median_bandwidth(self._ref)
@@ -105,9 +106,7 @@ class PointProtocol(Protocol):
 
     def _measure(self, draw: Tensor, rng: np.random.Generator) -> tuple[dict[str, float], float]:
         points, some = draw.double().numpy(), self.pairwise_n
-        mmd, p = mmd_permutation_test(
-            points[:some], self._ref[:some], self._bandwidths, rng, self.permutations
-        )
+        mmd, p = mmd_permutation_test(points[:some], self._ref[:some], self._bandwidths, rng, self.permutations)
         metrics = {
             **self._mode_metrics(points),
             **self._density_metrics(draw),
@@ -134,7 +133,7 @@ class PointProtocol(Protocol):
     def _mode_metrics(self, points: Array) -> dict[str, float]:
         if self._modes is None:
             return {}
-        return mode_statistics(points, self._modes, float(self.data.density.std))
+        return mode_statistics(points, *self._modes)
 
     def _density_metrics(self, draw: Tensor) -> dict[str, float]:
         """Mean -log p_true where p_true > 0, and the share of samples elsewhere."""

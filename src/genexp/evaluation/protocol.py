@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from genexp.data.module import DataModule
 from genexp.errors import UserError
 from genexp.evaluation.metrics.jackknife import jackknife_error
 from genexp.evaluation.scores import Scores, fingerprint_id, finite_or_none, read_scores, write_scores
@@ -26,24 +27,6 @@ Array = NDArray[np.float64]
 
 VERSION = 1
 """Raised when a metric or an anchor changes its numbers: cached anchors and old scores are then outdated."""
-
-
-class Data(typing.Protocol):
-    """What a protocol asks of a data set."""
-
-    name: str
-    shape: typing.Any
-    num_classes: int
-    levels: int | None
-    density: typing.Any
-
-    def split(self, name: str) -> typing.Any:
-        """`x` (N, ...) in [-1, 1] for images and `y` (N,) of the splits train, val, ref and floor."""
-        ...
-
-    def content_id(self) -> str:
-        """A hash of the data and its splits."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -90,11 +73,13 @@ class Protocol(ABC):
         self.n, self.draws, self.fast_n, self.seed = n, draws, fast_n, seed
         self.jackknife_blocks, self.kde_bandwidth = jackknife_blocks, kde_bandwidth
         self.cache_dir = Path(cache_dir) if cache_dir is not None else None
-        self._data: Data | None = None
+        self._data: DataModule | None = None
+        self._content = ""
+        self._reference_size = 0
         self._anchors: dict[str, Scores] | None = None
 
     @property
-    def data(self) -> Data:
+    def data(self) -> DataModule:
         """The data set that the protocol was prepared with.
 
         Raises:
@@ -109,7 +94,7 @@ class Protocol(ABC):
         """Samples per draw: n, or as many as the reference has."""
         return self.n or self._reference_size
 
-    def prepare(self, data: Data) -> None:
+    def prepare(self, data: DataModule) -> None:
         """Compute what does not depend on samples; a second call with the same data is free.
 
         Raises:
@@ -134,9 +119,7 @@ class Protocol(ABC):
         """
         expected = (self.draws, self.size, *self.data.shape)
         if tuple(samples.shape) != expected:
-            raise UserError(
-                f"The protocol scores samples of shape {expected}, but got {tuple(samples.shape)}."
-            )
+            raise UserError(f"The protocol scores samples of shape {expected}, but got {tuple(samples.shape)}.")
         return self._score(list(samples))
 
     def fast(self, samples: Tensor) -> dict[str, float]:
@@ -200,7 +183,7 @@ class Protocol(ABC):
         """The name of the metric that ranks."""
 
     @abstractmethod
-    def _prepare(self, data: Data) -> None: ...
+    def _prepare(self, data: DataModule) -> None: ...
 
     @abstractmethod
     def _fingerprint(self) -> dict[str, typing.Any]: ...
@@ -246,7 +229,7 @@ class Protocol(ABC):
             seconds=time.perf_counter() - started,
         )
 
-    def _jackknife(self, statistic: Callable[[Array], float], rows: Array) -> float:
+    def _jackknife(self, statistic: Callable[[NDArray], float], rows: NDArray) -> float:
         return jackknife_error(statistic, rows, self.jackknife_blocks)
 
     def _rng(self, *stream: int) -> np.random.Generator:

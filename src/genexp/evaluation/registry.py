@@ -43,35 +43,21 @@ class MetricInfo:
 
 
 _METRICS = (
-    MetricInfo(
-        "fd#c", "lower", 0.0, "Fréchet distance in features, corrected for the sample size; may be negative"
-    ),
+    MetricInfo("fd#c", "lower", 0.0, "Fréchet distance in features, corrected for the sample size; may be negative"),
     MetricInfo("fd#", "lower", None, "Fréchet distance in features, uncorrected"),
     MetricInfo("fd_pix", "lower", None, "Fréchet distance of pixels in [0, 1], uncorrected"),
     MetricInfo("mmd_pix", "lower", 0.0, "squared RBF-MMD of pixels in [0, 1], unbiased"),
     MetricInfo("mmd_pix_p", "higher", None, "its permutation p-value, uniform for a perfect generator"),
-    MetricInfo(
-        "precision", "higher", None, "share of samples within the data's manifold; rises with truncation"
-    ),
+    MetricInfo("precision", "higher", None, "share of samples within the data's manifold; rises with truncation"),
     MetricInfo("recall", "higher", None, "share of data within the samples' manifold; falls with truncation"),
-    MetricInfo(
-        "density", "target", 1.0, "data balls that a sample is in; above 1 the samples are too smooth"
-    ),
-    MetricInfo(
-        "coverage", "higher", 0.969, "share of data whose ball holds a sample (null for equal sizes, k = 5)"
-    ),
-    MetricInfo(
-        "c2st_feat_auc", "lower", 0.5, "AUC of logistic regression on features, real against generated"
-    ),
+    MetricInfo("density", "target", 1.0, "data balls that a sample is in; above 1 the samples are too smooth"),
+    MetricInfo("coverage", "higher", 0.969, "share of data whose ball holds a sample (null for equal sizes, k = 5)"),
+    MetricInfo("c2st_feat_auc", "lower", 0.5, "AUC of logistic regression on features, real against generated"),
     MetricInfo("c2st_knn_auc", "lower", 0.5, "AUC of nearest neighbours on pixels, real against generated"),
     MetricInfo("class_tv", "lower", None, "total variation between the class histograms"),
     MetricInfo("modes_0.2", "higher", None, "classes with at least 0.2 of their share"),
-    MetricInfo(
-        "copy_rate", "lower", 0.01, "share of samples nearer to a training image than 99 % of held-out ones"
-    ),
-    MetricInfo(
-        "ct_z", "target", 0.0, "standardised rank of the distance to the training set; very negative: copies"
-    ),
+    MetricInfo("copy_rate", "lower", 0.01, "share of samples nearer to a training image than 99 % of held-out ones"),
+    MetricInfo("ct_z", "target", 0.0, "standardised rank of the distance to the training set; very negative: copies"),
     MetricInfo("ct_auc", "target", 0.5, "the same as a probability, which does not grow with n"),
     MetricInfo("dup_share", "lower", None, "share of samples that repeat another exactly"),
     MetricInfo("modes", "higher", None, "modes with at least one sample within 3 std"),
@@ -82,13 +68,9 @@ _METRICS = (
         0.98889,
         "share of samples within 3 std of a mode; above the null the modes are too thin",
     ),
-    MetricInfo(
-        "mode_kl", "lower", 0.0, "KL divergence in nats of the modes' shares from uniform, less its floor"
-    ),
+    MetricInfo("mode_kl", "lower", 0.0, "KL divergence in nats of the modes' shares from uniform, less its floor"),
     MetricInfo("std_ratio", "target", 1.0, "standard deviation within the modes over the true one"),
-    MetricInfo(
-        "nll_true", "none", None, "mean -log p_true of the samples in nats; the perfect row is the entropy"
-    ),
+    MetricInfo("nll_true", "none", None, "mean -log p_true of the samples in nats; the perfect row is the entropy"),
     MetricInfo("off_support", "lower", 0.0, "share of samples where the true density is 0"),
     MetricInfo("sw2", "lower", None, "squared sliced 2-Wasserstein distance"),
     MetricInfo("mmd", "lower", 0.0, "squared RBF-MMD, unbiased"),

@@ -120,7 +120,7 @@ class GenerativeModel(LightningModule):
         """Start the averages and the random streams where the weights now are."""
         assert self.regime is not None
         if self.regime.channels_last:
-            self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            self.to(memory_format=torch.channels_last)
         self.random = StepRandomness(self.regime.seed, self.global_rank, self.trainer.world_size, self.device)
         self.regime.ema.attach({name: getattr(self, name) for name in self.averaged})
 

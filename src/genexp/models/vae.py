@@ -6,7 +6,8 @@ lower bound, summed over dimensions and averaged over the batch, in nats:
 
 $$\log p(x) \ge E_{q(z|x)} \log p(x|z) - KL\bigl(q(z|x) \,\|\, N(0, I)\bigr).$$
 
-Grey levels are dequantised with uniform noise, so that the density is one of continuous data and cannot grow without end.
+Grey levels are dequantised with uniform noise into bins that fill [-1, 1], so that the density is one of continuous data
+and cannot grow without end; encoder and decoder work on that scale.
 
 References:
     Auto-Encoding Variational Bayes, Kingma and Welling, 2014. https://arxiv.org/abs/1312.6114
@@ -24,6 +25,7 @@ from genexp.errors import UserError
 from genexp.models.base import GenerativeModel
 from genexp.objectives.likelihood import (
     ELBO,
+    LEBESGUE,
     Likelihood,
     dequantise,
     gaussian_kl,
@@ -117,15 +119,18 @@ class VAE(GenerativeModel):
     def sample(self, n: int, y: Tensor | None = None, seed: int | None = None, temperature: float = 1.0) -> Tensor:
         """The decoder's means at `n` latents of the prior, (n, *shape); pixel noise would only blur them."""
         z = torch.randn(n, self.latent_dim, device=self.device, generator=self.generator_for(seed))
-        return self.decoder(temperature * z)
+        return self.decode(temperature * z)
 
     def encode(self, x: Tensor) -> Tensor:
         """Posterior means, (B, *shape) -> (B, latent_dim)."""
+        if self.levels is not None:  # a grey level stands at the centre of its bin
+            x = ((x + 1.0) * (self.levels - 1) + 1.0) / self.levels - 1.0
         return self.posterior(x)[0]
 
     def decode(self, z: Tensor) -> Tensor:
-        """Means of $p(x|z)$, (B, latent_dim) -> (B, *shape)."""
-        return self.decoder(z)
+        """Means of $p(x|z)$, (B, latent_dim) -> (B, *shape), with grey levels where the data have them."""
+        y = self.decoder(z)
+        return y if self.levels is None else ((y + 1.0) * self.levels - 1.0) / (self.levels - 1) - 1.0
 
     def reconstruct(self, x: Tensor) -> Tensor:
         """Data through the posterior mean and back, (B, *shape)."""
@@ -137,7 +142,7 @@ class VAE(GenerativeModel):
         $$\log p(x) \ge E \log \frac1K \sum_k \frac{p(x|z_k) p(z_k)}{q(z_k|x)}, \quad z_k \sim q(z|x).$$
 
         Arguments:
-            x: data, (B, *shape); grey levels must already be dequantised.
+            x: data, (B, *shape); grey levels dequantised by `genexp.objectives.likelihood.dequantise`.
             samples: K.
             seed: the noise is a function of it.
         """
@@ -156,6 +161,6 @@ class VAE(GenerativeModel):
         return Likelihood(
             value=importance_weighted(torch.stack(log_weights)),
             kind="lower bound",
-            base_measure="lebesgue",
+            base_measure="lebesgue" if self.levels is None else LEBESGUE,
             samples=samples,
         )

@@ -24,7 +24,7 @@ def choose(
     if callable(choice):
         return choice
     if choice not in named:
-        raise UserError(f"{key}={choice} is unknown: choose one of {', '.join(named)}")
+        raise UserError(f"{key}={choice} is unknown: choose one of {', '.join(named)}.")
     return named[choice]
 
 
@@ -36,7 +36,7 @@ def at_least(minimum: int, **values: int) -> None:
     """
     for key, value in values.items():
         if value < minimum:
-            raise UserError(f"{key}={value} must be at least {minimum}")
+            raise UserError(f"{key}={value} is too small: give at least {minimum}.")
 
 
 def data_shape(shape: Sequence[int]) -> tuple[int, ...]:
@@ -47,7 +47,9 @@ def data_shape(shape: Sequence[int]) -> tuple[int, ...]:
     """
     dims = tuple(int(size) for size in shape)
     if len(dims) not in (1, 3) or min(dims) < 1:
-        raise UserError(f"a sample is a vector (D,) or an image (C, H, W), but the data has shape {dims}")
+        raise UserError(
+            f"A sample is a vector (D,) or an image (C, H, W), not of shape {dims}: reshape the data."
+        )
     return dims
 
 
@@ -64,12 +66,12 @@ def square_image_shape(shape: Sequence[int], network: str) -> tuple[int, int]:
     dims = tuple(int(size) for size in shape)
     if len(dims) != 3:
         raise UserError(
-            f"network={network} needs images (C, H, W), but the data has shape {dims}: use network=mlp"
+            f"network={network} needs images (C, H, W), but the data has shape {dims}: use network=mlp."
         )
     channels, height, width = dims
     if height != width:
         raise UserError(
             f"network={network} needs square images, but the data has shape {dims}: "
-            "crop or pad them to a square, or use network=mlp"
+            "crop or pad them to a square, or use network=mlp."
         )
     return channels, height

@@ -53,7 +53,7 @@ def base_map(size: int, base: int | None = None) -> tuple[int, int]:
     if base is not None:
         raise UserError(
             f"base={base} never doubles to images of {size} pixels: set network.decoder.base and "
-            "network.encoder.base to the size divided by 2, 4, 8, ..., or to null"
+            "network.encoder.base to the size divided by 2, 4, 8, ..., or to null."
         )
     sizes = sorted(b * 2**k for b in range(SMALLEST, LARGEST + 1) for k in range(1, 10))
     nearest = [
@@ -66,7 +66,7 @@ def base_map(size: int, base: int | None = None) -> tuple[int, int]:
         advice += f", or set network.decoder.base and network.encoder.base to {explicit}"
     raise UserError(
         f"network=dcgan doubles a base map of {SMALLEST} to {LARGEST} pixels, "
-        f"which never gives {size}: {advice}"
+        f"which never gives {size}: {advice}."
     )
 
 

@@ -60,7 +60,7 @@ class WeightClip(Constraint):
 
     def __post_init__(self) -> None:
         if not self.bound > 0:
-            raise UserError(f"constraint.bound={self.bound} must be positive")
+            raise UserError(f"constraint.bound={self.bound} is no bound: give a positive number.")
 
     @torch.no_grad()
     def __call__(self, critic: nn.Module) -> None:

@@ -56,8 +56,8 @@ class Likelihood:
         widths = {COUNTING: float(levels), LEBESGUE: 2.0}  # of the box; a probability has bins of width 1
         if self.base_measure not in widths:
             raise UserError(
-                "bits/dim needs data with grey levels, but the likelihood is relative to "
-                f"{self.base_measure}: report nats"
+                "Bits/dim needs data with grey levels, but the likelihood is relative to "
+                f"{self.base_measure}: report nats."
             )
         return bits_per_dim(self.value, dims, levels, widths[self.base_measure])
 
@@ -180,7 +180,7 @@ class ELBO:
 
     def __post_init__(self) -> None:
         if not self.beta >= 0:
-            raise UserError(f"loss.beta={self.beta} must not be negative")
+            raise UserError(f"loss.beta={self.beta} is out of range: give 0 or more.")
 
     def __call__(self, log_likelihood: Tensor, kl: Tensor) -> Tensor:
         """Returns the loss of each sample (B,), in nats; see `elbo`, whose negative it is."""

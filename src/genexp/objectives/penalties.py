@@ -42,9 +42,9 @@ class Penalty(ABC):
     def __post_init__(self) -> None:
         name = type(self).__name__
         if not self.weight >= 0:
-            raise UserError(f"{name}: weight={self.weight} must not be negative")
+            raise UserError(f"{name}: weight={self.weight} is out of range: give 0 or more.")
         if self.interval < 1:
-            raise UserError(f"{name}: interval={self.interval} must be at least 1")
+            raise UserError(f"{name}: interval={self.interval} is out of range: give at least 1 step.")
 
     @property
     def scaled_weight(self) -> float:
@@ -130,7 +130,7 @@ class GradientPenalty(Penalty):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not self.target >= 0:
-            raise UserError(f"GradientPenalty: target={self.target} must not be negative")
+            raise UserError(f"GradientPenalty: target={self.target} is out of range: give 0 or more.")
 
     def __call__(self, critic: Critic, real: Tensor, fake: Tensor, uniform: Uniform) -> Tensor:
         """Returns the mean squared distance of the slopes' norms from the target."""

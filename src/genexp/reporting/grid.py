@@ -34,9 +34,7 @@ def picture(x: Tensor, path: Path | str, backdrop: Backdrop | None = None) -> No
         scatter(x, path, backdrop.points, backdrop.log_prob)
 
 
-def image_grid(
-    x: Tensor, columns: int | None = None, scale: int | None = None, border: int = 1
-) -> Image.Image:
+def image_grid(x: Tensor, columns: int | None = None, scale: int | None = None, border: int = 1) -> Image.Image:
     """A sheet of images, in rows from the top left.
 
     Arguments:

@@ -16,8 +16,8 @@ CHUNK = 500
 def bits_per_dim_row(model: GenerativeModel, data: DataModule, samples: int, seed: int) -> dict[str, Any]:
     """`bpd`, its kind and its number of Monte Carlo samples; a dash (None) for families without a likelihood.
 
-    Grey levels are dequantised with uniform noise on bins of width 2 / (levels - 1), so that bpd counts bits of the
-    discrete data. For continuous data the number is the negative log-density in bits per dimension.
+    Grey levels are dequantised with uniform noise, so that bpd counts bits of the discrete data. For continuous data the
+    number is the negative log-density in bits per dimension.
 
     Arguments:
         model: the model, in eval mode.
@@ -35,7 +35,9 @@ def bits_per_dim_row(model: GenerativeModel, data: DataModule, samples: int, see
     if not likelihoods:
         return {"bpd": None, "bpd_kind": "none"}
     dims = math.prod(data.shape)
-    nats = torch.cat([part.value.double() for part in likelihoods]).mean().item()
-    bin_bits = 0.0 if data.levels is None else -math.log2(2.0 / (data.levels - 1))
-    bpd = -nats / (dims * math.log(2.0)) + bin_bits
+    bits = [
+        -part.value / (dims * math.log(2.0)) if data.levels is None else part.bits_per_dim(dims, data.levels)
+        for part in likelihoods
+    ]
+    bpd = torch.cat(bits).double().mean().item()
     return {"bpd": bpd, "bpd_kind": likelihoods[0].kind, "bpd_samples": likelihoods[0].samples}

@@ -17,9 +17,7 @@ LONG_FORM = frozenset(
 """Metrics that a terminal is too narrow for: left out unless they are asked for."""
 
 
-def score_table(
-    rows: Mapping[str, Scores], columns: Sequence[str] | None = None, title: str | None = None
-) -> Table:
+def score_table(rows: Mapping[str, Scores], columns: Sequence[str] | None = None, title: str | None = None) -> Table:
     """A table for the terminal: one row per generator, those named as anchors dimmed.
 
     Arguments:
@@ -31,9 +29,7 @@ def score_table(
         UserError: if two fingerprints differ: the numbers may not be compared.
     """
     _refuse_mixed(rows)
-    shown = (
-        list(columns) if columns is not None else [c for c in _columns(rows) if canonical(c) not in LONG_FORM]
-    )
+    shown = list(columns) if columns is not None else [c for c in _columns(rows) if canonical(c) not in LONG_FORM]
     table = Table(title=title, caption=_caption(rows), title_justify="left", caption_justify="left")
     table.add_column("")
     for name in shown:
@@ -111,9 +107,7 @@ def _caption(rows: Mapping[str, Scores]) -> str:
             f"{fingerprint.get('data')}: {fingerprint.get('draws')} draws of {fingerprint.get('n')} samples, "
             f"features {features}{f' ({sha})' if sha else ''}, reference split {fingerprint.get('reference')}"
         )
-    lines += [
-        f"{name} failed: {scores.failure}" for name, scores in rows.items() if scores.failure is not None
-    ]
+    lines += [f"{name} failed: {scores.failure}" for name, scores in rows.items() if scores.failure is not None]
     return "\n".join(lines)
 
 

@@ -53,12 +53,10 @@ class EMA:
 
     def attach(self, modules: dict[str, nn.Module]) -> None:
         """Start the average at the present weights of `modules`."""
-        names = {f"{key}.{name}": (p, True) for key, m in modules.items() for name, p in m.named_parameters()}
-        names |= {f"{key}.{name}": (b, False) for key, m in modules.items() for name, b in m.named_buffers()}
-        self._raw = {name: tensor for name, (tensor, _) in names.items()}
+        averaged = {f"{key}.{name}": p for key, m in modules.items() for name, p in m.named_parameters()}
+        copied = {f"{key}.{name}": b for key, m in modules.items() for name, b in m.named_buffers()}
+        self._raw = {**averaged, **copied}
         self._average = {name: tensor.detach().clone() for name, tensor in self._raw.items()}
-        averaged = [name for name, (_, is_parameter) in names.items() if is_parameter]
-        copied = [name for name in names if name not in set(averaged)]
         self._pairs = ([self._average[n] for n in averaged], [self._raw[n].detach() for n in averaged])
         self._copies = ([self._average[n] for n in copied], [self._raw[n] for n in copied])
 
