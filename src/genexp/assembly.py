@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
 
 import torch
 from omegaconf import DictConfig
@@ -12,6 +11,7 @@ from genexp.data.module import DataModule
 from genexp.errors import UserError
 from genexp.evaluation.protocol import Protocol
 from genexp.models.base import GenerativeModel, Regime
+from genexp.reporting.loggers import LoggerFactory
 from genexp.runs import Run
 from genexp.training import checkpoint
 from genexp.training.clock import Clock
@@ -84,6 +84,7 @@ class Session:
     regime: Regime
     protocol: Protocol
     hardware: Hardware
+    logger: LoggerFactory
 
 
 def build_model(config: DictConfig) -> GenerativeModel:
@@ -126,7 +127,7 @@ def build_session(config: DictConfig, start_step: int = 0) -> Session:
     _try_shapes(model, data)
     protocol: Protocol = configs.build(config.evaluation, "evaluation")
     protocol.prepare(data)
-    return Session(data, model, regime, protocol, hardware)
+    return Session(data, model, regime, protocol, hardware, configs.build(config.logger, "logger"))
 
 
 def _try_shapes(model: GenerativeModel, data: DataModule) -> None:
@@ -183,8 +184,3 @@ def relative(path: Path) -> Path:
         return path.relative_to(Path.cwd())
     except ValueError:
         return path
-
-
-def as_config(plain: dict[str, Any]) -> DictConfig:
-    """A config from plain containers."""
-    return configs.from_plain(plain)

@@ -19,7 +19,7 @@ import yaml
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
-from hydra.errors import HydraException, InstantiationException
+from hydra.errors import HydraException, InstantiationException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -27,6 +27,8 @@ from genexp.errors import UserError
 
 NOT_IDENTITY = ("paths", "logger", "run_dir", "resume", "progress", "name")
 """Top-level keys that do not change what is computed: left out of a run's identity."""
+NOT_IDENTITY_ANYWHERE = ("cache_dir", "num_workers")
+"""Keys of any group that do not change what is computed."""
 
 
 @dataclass
@@ -115,6 +117,10 @@ def compose_train(overrides: Sequence[str], config_dir: str | None = None) -> Co
         choices = {str(k): str(v) for k, v in composed.hydra.runtime.choices.items() if not str(k).startswith("hydra/")}
         OmegaConf.set_struct(composed, False)
         del composed["hydra"]
+    known = [*TrainConfig.__dataclass_fields__]
+    for key in composed:
+        if key not in known:
+            raise UserError(f"There is no key {key} in the config:{_nearest(str(key), known) or ' remove it.'}")
     OmegaConf.set_struct(composed, True)
     try:
         OmegaConf.resolve(composed)
@@ -139,8 +145,14 @@ def to_plain(config: DictConfig) -> dict[str, Any]:
 def identity(plain: dict[str, Any], with_seed: bool = True) -> str:
     """The hash of everything in a config that changes what is computed, 12 hex digits."""
     left_out = NOT_IDENTITY if with_seed else (*NOT_IDENTITY, "seed")
-    kept = {key: value for key, value in plain.items() if key not in left_out}
+    kept = _without({key: value for key, value in plain.items() if key not in left_out}, NOT_IDENTITY_ANYWHERE)
     return hashlib.sha256(json.dumps(kept, sort_keys=True, default=str).encode()).hexdigest()[:12]
+
+
+def _without(value: Any, names: Sequence[str]) -> Any:
+    if isinstance(value, dict):
+        return {key: _without(item, names) for key, item in value.items() if key not in names}
+    return [_without(item, names) for item in value] if isinstance(value, list) else value
 
 
 def build(node: Any, where: str) -> Any:
@@ -212,6 +224,8 @@ def _nearest(word: str, known: Sequence[str]) -> str:
 def _sentence(error: Exception, config_dir: str | None) -> str:
     """One sentence for one of Hydra's or OmegaConf's errors."""
     text = f"{error}\n{error.__cause__ or ''}"
+    if isinstance(error, OverrideParseException):
+        return f"{error.override} does not parse: {_first_line(error)}."
     if found := re.search(r"Could not find '([\w.-]+)/([^']*)'", text):
         group, option = found.groups()
         known = options(group, config_dir)

@@ -59,7 +59,7 @@ def make_trainer(
         precision=hardware.precision,  # type: ignore[arg-type]
         max_epochs=1,  # the sampler yields the steps that are left, once
         callbacks=callbacks,
-        logger=make_loggers(config, run) or False,
+        logger=make_loggers(session, config, run) or False,
         enable_checkpointing=False,
         enable_progress_bar=bool(config.progress),
         enable_model_summary=False,
@@ -71,9 +71,8 @@ def make_trainer(
     return trainer, stop
 
 
-def make_loggers(config: DictConfig, run: Run) -> list[Any]:
+def make_loggers(session: Session, config: DictConfig, run: Run) -> list[Any]:
     """The loggers beside `metrics.csv`, on the first rank only."""
     if int(os.environ.get("LOCAL_RANK", "0")) > 0:
         return []
-    factory = configs.build(config.logger, "logger")
-    return factory(run_folder=Path(run.folder), name=config.name, config=configs.to_plain(config))
+    return session.logger(run_folder=Path(run.folder), name=config.name, config=configs.to_plain(config))

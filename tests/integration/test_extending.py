@@ -18,7 +18,7 @@ def follow(folder: Path) -> None:
     for block in (*blocks("python"), *blocks("yaml")):
         path = folder / block.splitlines()[0].lstrip("# ").strip()
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(block)
+        path.write_text("".join(block.splitlines(keepends=True)[1:]))  # the first line is the file's name
 
 
 def test_the_page_works(genexp, tmp_path):

@@ -1,74 +1,107 @@
-"""Loggers beside `metrics.csv`: made by `conf/logger/*.yaml`, each a list that may be empty."""
+"""Loggers beside `metrics.csv`: what `conf/logger/*.yaml` names, checked before a run starts, opened when it does."""
 
+import importlib.util
 import os
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
 
 from genexp.errors import UserError
 
 
-def none(run_folder: Path, name: str, config: dict[str, Any]) -> list[Logger]:
-    """No logger: `metrics.csv` and `timings.csv` are written all the same."""
-    return []
+class LoggerFactory(Protocol):
+    """Opens loggers for a run."""
+
+    def __call__(self, run_folder: Path, name: str, config: dict[str, Any]) -> list[Logger]:
+        """The loggers of the run in `run_folder`.
+
+        Arguments:
+            run_folder: the run's folder; its name is the run's id.
+            name: the run's name, shared by its seeds.
+            config: the resolved config.
+        """
+        ...
 
 
-def csv(run_folder: Path, name: str, config: dict[str, Any]) -> list[Logger]:
+@dataclass(frozen=True)
+class NoLogger:
+    """`metrics.csv` and `timings.csv` are written all the same."""
+
+    def __call__(self, run_folder: Path, name: str, config: dict[str, Any]) -> list[Logger]:
+        """Nothing."""
+        return []
+
+
+@dataclass(frozen=True)
+class CSV:
     """Lightning's CSV layout in `csv/`, for tools that read it."""
-    return [CSVLogger(run_folder, name="csv", version="", flush_logs_every_n_steps=1)]
+
+    def __call__(self, run_folder: Path, name: str, config: dict[str, Any]) -> list[Logger]:
+        """One logger."""
+        return [CSVLogger(run_folder, name="csv", version="", flush_logs_every_n_steps=1)]
 
 
-def tensorboard(run_folder: Path, name: str, config: dict[str, Any]) -> list[Logger]:
+@dataclass(frozen=True)
+class TensorBoard:
     """TensorBoard events in `tensorboard/`.
 
     Raises:
         UserError: if tensorboard is not installed.
     """
-    try:
+
+    def __post_init__(self) -> None:
+        if importlib.util.find_spec("tensorboard") is None:
+            raise UserError("logger=tensorboard needs the package tensorboard: pip install 'genexp[tensorboard]'.")
+
+    def __call__(self, run_folder: Path, name: str, config: dict[str, Any]) -> list[Logger]:
+        """One logger."""
         return [TensorBoardLogger(run_folder, name="tensorboard", version="")]
-    except ModuleNotFoundError as error:
-        raise UserError("logger=tensorboard needs the package tensorboard: pip install 'genexp[tensorboard]'.") from error
 
 
-def wandb(
-    run_folder: Path,
-    name: str,
-    config: dict[str, Any],
-    mode: Literal["offline", "online", "disabled"] = "offline",
-    project: str = "genexp",
-    entity: str | None = None,
-    group: str | None = None,
-    tags: list[str] | None = None,
-) -> list[Logger]:
-    """Weights & Biases: offline by default, so that neither account nor network is needed.
+@dataclass(frozen=True)
+class Wandb:
+    """Weights & Biases, offline by default, so that neither account nor network is needed.
 
-    The run's id is the folder's name, so that a resumed run continues the same W&B run.
+    The W&B run's id is the folder's name: a resumed run continues the same W&B run.
 
     Raises:
         UserError: for an unknown mode.
     """
-    if mode not in ("offline", "online", "disabled"):
-        raise UserError(f"logger.mode={mode} is unknown: choose offline, online or disabled.")
-    if mode == "disabled":
-        return []
-    os.environ.setdefault("WANDB_SILENT", "true")
-    os.environ.setdefault("WANDB_DATA_DIR", str(run_folder / "wandb"))
-    import wandb as library
 
-    run = library.init(
-        name=run_folder.name,
-        id=run_folder.name,
-        dir=str(run_folder),
-        mode=mode,
-        project=project,
-        entity=entity,
-        group=group or name,
-        tags=tags or [],
-        resume="allow",
-        config=config,
-    )
-    return [WandbLogger(experiment=run, save_dir=str(run_folder), log_model=False)]
+    mode: Literal["offline", "online", "disabled"] = "offline"
+    project: str = "genexp"
+    entity: str | None = None
+    group: str | None = None
+    tags: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        if self.mode not in ("offline", "online", "disabled"):
+            raise UserError(f"logger.mode={self.mode} is unknown: choose offline, online or disabled.")
+
+    def __call__(self, run_folder: Path, name: str, config: dict[str, Any]) -> list[Logger]:
+        """One logger, or none if disabled."""
+        if self.mode == "disabled":
+            return []
+        os.environ.setdefault("WANDB_SILENT", "true")
+        os.environ.setdefault("WANDB_DATA_DIR", str(run_folder / "wandb"))  # artifacts are staged in the run, not at home
+        import wandb
+
+        run = wandb.init(
+            name=run_folder.name,
+            id=run_folder.name,
+            dir=str(run_folder),
+            mode=self.mode,
+            project=self.project,
+            entity=self.entity,
+            group=self.group or name,
+            tags=tuple(self.tags),
+            resume="allow",
+            config=config,
+        )
+        return [WandbLogger(experiment=run, save_dir=str(run_folder), log_model=False)]
 
 
 def finish(loggers: list[Logger], scores: dict[str, Any] | None = None, picture: Path | None = None) -> None:

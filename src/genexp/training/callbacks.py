@@ -91,7 +91,8 @@ class MetricRows(Callback):
         clock = pl_module.regime.clock
         if not any(clock.due(interval) for interval in self.intervals if interval):
             return
-        row = {**pl_module.meter.flush(), **self._scores}
+        losses = pl_module.meter.flush()
+        row = {**losses, **self._scores}
         self._scores = {}
         if trainer.is_global_zero:
             times = pl_module.stopwatch.flush(clock.images - self._images_before)
@@ -101,7 +102,7 @@ class MetricRows(Callback):
             self.latest |= row | times
             for logger in trainer.loggers:
                 logger.log_metrics({**row, **times, "images": clock.images}, step=clock.step)
-        broken = [name for name, value in row.items() if not math.isfinite(value)]
+        broken = [name for name, value in losses.items() if not math.isfinite(value)]
         if broken:
             raise Diverged(
                 f"{broken[0]} is not a number at step {clock.step}: the run has diverged; "

@@ -60,4 +60,5 @@ class MetricsFile:
 
 def _text(value: float) -> str:
     """A number that reads back to the same bits."""
-    return repr(int(value)) if float(value).is_integer() and abs(value) < 2**53 else repr(float(value))
+    value = float(value)
+    return repr(int(value)) if value.is_integer() and abs(value) < 2**53 else repr(value)
