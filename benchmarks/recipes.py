@@ -8,18 +8,15 @@ Nobody types a number into the README: this script writes what stands between it
 """
 
 import argparse
-import platform
-import re
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 from genexp.reporting.statistics import t_interval
-from genexp.runs import Run, commit
+from genexp.runs import Run
+from readme import ROOT, fill
 
-ROOT = Path(__file__).parents[1]
 RUNS = ROOT / "runs" / "recipes"
 RECIPES = {
     "digits_dcgan": ("fd32c", "coverage", "recall", "copy_rate"),
@@ -46,23 +43,10 @@ def interval(values: list[float]) -> str:
 def row(recipe: str, runs: list[Run]) -> tuple[str, list[dict[str, Any]]]:
     """A line of the table and the scores behind it."""
     scores = [run.scores()[-1] for run in runs]
-    cells = [f"{metric} {interval([float(score['metrics'][metric]) for score in scores])}" for metric in RECIPES[recipe]]
+    values = {metric: [float(score["metrics"][metric]) for score in scores] for metric in RECIPES[recipe]}
+    cells = [f"{metric} {interval(of_seeds)}" for metric, of_seeds in values.items()]
     seconds = interval([run.record["seconds"] for run in runs])
     return f"| `{recipe}` | {len(runs)} | {', '.join(cells)} | {seconds} |", scores
-
-
-def write(table: list[str], seeds: int) -> None:
-    """Put the table between the README's markers."""
-    note = (
-        f"Written by `python benchmarks/recipes.py --seeds {seeds}` at commit `{commit()}` on {platform.machine()} with "
-        "2 CPU cores: mean ± half-width of the 95 % t-interval over training seeds, EMA weights."
-    )
-    text = "\n".join(["| recipe | seeds | scores | seconds |", "|---|---|---|---|", *table, "", note])
-    readme = ROOT / "README.md"
-    marked = re.sub(
-        r"(<!-- recipes -->\n).*?(\n<!-- /recipes -->)", lambda m: m[1] + text + m[2], readme.read_text(), flags=re.S
-    )
-    readme.write_text(marked)
 
 
 def main() -> None:
@@ -84,7 +68,12 @@ def main() -> None:
         images = ROOT / "docs" / "images"
         images.mkdir(parents=True, exist_ok=True)
         shutil.copy(runs[0].samples / "final-ema.png", images / f"{recipe}.png")
-    write(table, arguments.seeds)
+    fill(
+        "recipes",
+        ["| recipe | seeds | scores | seconds |", "|---|---|---|---|", *table],
+        f"python benchmarks/recipes.py --seeds {arguments.seeds}",
+        "mean ± half-width of the 95 % t-interval over training seeds; averaged weights, held-out reference.",
+    )
 
 
 if __name__ == "__main__":

@@ -3,10 +3,11 @@
     python benchmarks/throughput.py                 all workloads
     python benchmarks/throughput.py digits --rounds 9
 
-Three loops take turns in one process, so that the machine's drift hits them alike: a *textbook* loop (fresh fakes for the
-generator, critic not frozen, torch's default optimizer), a *tuned* loop (one set of fakes, frozen critic, fused Adam), and
-`genexp train` as a user has it: progress bar, metrics.csv, W&B offline, checkpoints, EMA, step-keyed randomness. Printed
-are medians over the rounds of steps per second, and of the ratios within each round.
+Three loops take turns in one process, so that the machine's drift hits them alike: a *textbook* loop (fresh fakes for
+the generator, critic not frozen, torch's default optimizer), a *tuned* loop (one set of fakes, frozen critic, fused
+Adam), and
+`genexp train` as a user has it: progress bar, metrics.csv, W&B offline, checkpoints, EMA, step-keyed randomness.
+Printed are medians over the rounds of steps per second, and of the ratios within each round.
 """
 
 import argparse
@@ -27,6 +28,7 @@ from genexp import config as configs
 from genexp.assembly import build_session
 from genexp.runs import Run
 from genexp.trainer import make_trainer
+from readme import fill
 
 WORKLOADS = {
     "points": ["dataset=ring8", "network=mlp", "batch_size=256"],
@@ -90,10 +92,12 @@ class TakeTurns(Callback):
         self._since = 0.0
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+        """Make the inner loop hand over at the end of each round."""
         pl_module.regime.clock.watch([self.steps])
         self._since = time.perf_counter()
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, *_: Any) -> None:
+        """Let the others run when a round is over."""
         if pl_module.regime.clock.step % self.steps:
             return
         self.seconds["genexp"].append(time.perf_counter() - self._since)
@@ -124,15 +128,22 @@ def measure(name: str, overrides: list[str], rounds: int, folder: Path) -> TakeT
     return turns
 
 
-def report(name: str, turns: TakeTurns) -> None:
-    """Medians of the rounds after the first."""
+def report(name: str, turns: TakeTurns) -> str:
+    """Print the medians of the rounds after the first; the README's row."""
     seconds = {label: values[1:] for label, values in turns.seconds.items()}
     rates = {label: turns.steps / statistics.median(values) for label, values in seconds.items()}
     print(f"\n{name}: {len(seconds['genexp'])} rounds of {turns.steps} steps, {torch.get_num_threads()} threads")
     for label, rate in rates.items():
-        ratio = statistics.median(a / b for a, b in zip(seconds["textbook"], seconds[label], strict=True))
-        to_tuned = statistics.median(a / b for a, b in zip(seconds["tuned"], seconds[label], strict=True))
-        print(f"  {label:9} {rate:8.1f} steps/s   {ratio:5.2f} x textbook   {to_tuned:5.2f} x tuned")
+        ratios = [ratio(seconds, other, label) for other in ("textbook", "tuned")]
+        print(f"  {label:9} {rate:8.1f} steps/s   {ratios[0]:5.2f} x textbook   {ratios[1]:5.2f} x tuned")
+    cells = [f"{rates[label]:.1f}" for label in ("textbook", "tuned", "genexp")]
+    cells += [f"{ratio(seconds, other, 'genexp'):.2f}" for other in ("textbook", "tuned")]
+    return f"| {name} | {' | '.join(cells)} |"
+
+
+def ratio(seconds: dict[str, list[float]], other: str, label: str) -> float:
+    """How many times as fast as `other` a loop is: the median over the rounds."""
+    return statistics.median(a / b for a, b in zip(seconds[other], seconds[label], strict=True))
 
 
 def main() -> None:
@@ -140,14 +151,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("workloads", nargs="*", default=list(WORKLOADS))
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--mnist", default=os.environ.get("GENEXP_MNIST"), help="a local copy; without it 28x28 is random")
+    parser.add_argument(
+        "--mnist", default=os.environ.get("GENEXP_MNIST", "ylecun/mnist"), help="MNIST: hub id or folder"
+    )
+    parser.add_argument("--threads", type=int, default=None, help="threads of all three loops")
+    parser.add_argument("--write", action="store_true", help="write the table into the README")
     arguments = parser.parse_args()
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    rows = []
     with tempfile.TemporaryDirectory() as folder:
         for name in arguments.workloads or WORKLOADS:
-            overrides = list(WORKLOADS[name])
-            if name == "28x28":
-                overrides.append(f"dataset.path={arguments.mnist}")
-            report(name, measure(name, overrides, arguments.rounds, Path(folder)))
+            extra = [f"dataset.path={arguments.mnist}"] if name == "28x28" else []
+            rows.append(report(name, measure(name, [*WORKLOADS[name], *extra], arguments.rounds, Path(folder))))
+    if arguments.write:
+        head = "| workload | textbook loop, steps/s | tuned loop | genexp | genexp / textbook | genexp / tuned |"
+        remark = f"{torch.get_num_threads()} threads, three loops in turns, medians of {arguments.rounds} rounds."
+        fill(
+            "throughput", [head, "|---|---|---|---|---|---|", *rows], "python benchmarks/throughput.py --write", remark
+        )
 
 
 if __name__ == "__main__":

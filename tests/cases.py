@@ -45,8 +45,4 @@ class Case:
         return self.model if self.plan is None else f"{self.model}-{self.plan}"
 
 
-CASES = [
-    Case(model, plan)
-    for model in config.options("model")
-    for plan in (PLANS[model] if model in PLANS else (None,))
-]
+CASES = [Case(model, plan) for model in config.options("model") for plan in PLANS.get(model, (None,))]

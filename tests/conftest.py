@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-
 from tests.cases import CASES
+
 
 def pytest_generate_tests(metafunc):
     if "case" in metafunc.fixturenames:

@@ -120,7 +120,7 @@ def compose_train(overrides: Sequence[str], config_dir: str | None = None) -> Co
     known = [*TrainConfig.__dataclass_fields__]
     for key in composed:
         if key not in known:
-            raise UserError(f"There is no key {key} in the config:{_nearest(str(key), known) or ' remove it.'}")
+            raise UserError(f"There is no key {key!s} in the config:{_nearest(str(key), known) or ' remove it.'}")
     OmegaConf.set_struct(composed, True)
     try:
         OmegaConf.resolve(composed)
@@ -253,7 +253,8 @@ def _nearest_key(key: str, config_dir: str | None) -> str:
     if parent:
         with suppress(HydraException, OmegaConfBaseException):  # a suggestion is no reason to fail
             node = OmegaConf.select(compose("train"), parent)
-    known = [str(k) for k in node] if isinstance(node, DictConfig) else [*TrainConfig.__dataclass_fields__, "experiment"]
+    top = [*TrainConfig.__dataclass_fields__, "experiment"]
+    known = [str(k) for k in node] if isinstance(node, DictConfig) else top
     return _nearest(leaf, known) or f" {parent or 'the config'} has {', '.join(known)}."
 
 

@@ -1,18 +1,18 @@
 """One rank of the distribution test: trains every case for 20 steps and saves the parameters.
 
-    python ddp_worker.py FOLDER DEVICES
+python ddp_worker.py FOLDER DEVICES
 """
 
 import sys
 from pathlib import Path
 
 import torch
+from tests.cases import CASES
 
 from genexp import config as configs
 from genexp.assembly import build_session
 from genexp.runs import Run
 from genexp.trainer import make_trainer
-from tests.cases import CASES
 
 STEPS = ["max_steps=20", "log_every=5", "score_every=0", "checkpoint_every=20", "progress=false"]
 PLAIN = ["penalty=none"]

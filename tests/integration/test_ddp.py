@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from tests.cases import Case
 
 from genexp.runs import Run
-from tests.cases import Case
 
 WORKER = Path(__file__).with_name("ddp_worker.py")
 

@@ -1,7 +1,6 @@
 """Wrong inputs through the real command line: one sentence, exit code 2, nothing written."""
 
 import pytest
-
 from tests.cases import TINY
 
 TRAIN = ["train", *TINY]

@@ -6,10 +6,10 @@ import time
 from pathlib import Path
 
 import torch
+from tests.cases import Case
 
 from genexp.runs import Run
 from genexp.training import checkpoint
-from tests.cases import Case
 
 GAN = Case("gan", "alternating").overrides
 STEPS = ["max_steps=1200", "log_every=20", "score_every=400", "checkpoint_every=60"]

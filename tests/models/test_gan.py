@@ -49,7 +49,8 @@ def make(loss=None, penalties=None, plan=None, constraint=None, lr=1e-2) -> GAN:
 
 
 def batch(n=16):
-    return {"x": torch.randn(n, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(1)), "y": torch.zeros(n)}
+    generator = torch.Generator().manual_seed(1)
+    return {"x": torch.randn(n, 2, dtype=torch.float64, generator=generator), "y": torch.zeros(n)}
 
 
 @pytest.fixture(autouse=True)

@@ -71,9 +71,7 @@ def test_gan_values_at_the_optimum():
 
 def test_gan_without_a_difference_is_log_4():
     scores = best_critic(NonSaturating(), P_COUNTS, P_COUNTS)
-    assert critic_loss(NonSaturating(), scores, P_COUNTS, P_COUNTS).item() == pytest.approx(
-        math.log(4), abs=1e-12
-    )
+    assert critic_loss(NonSaturating(), scores, P_COUNTS, P_COUNTS).item() == pytest.approx(math.log(4), abs=1e-12)
 
 
 def test_hinge_optimum_is_the_sign():

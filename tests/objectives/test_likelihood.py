@@ -46,9 +46,7 @@ def test_kl_and_log_prob_agree_with_torch_distributions():
     torch.testing.assert_close(gaussian_kl(mean, log_variance), kl_divergence(normal, prior))
 
 
-@pytest.mark.parametrize(
-    ("shape", "nats"), [((1, 28, 28), 720.448), ((3, 64, 64), 11291.917), ((1,), 0.918939)]
-)
+@pytest.mark.parametrize(("shape", "nats"), [((1, 28, 28), 720.448), ((3, 64, 64), 11291.917), ((1,), 0.918939)])
 def test_gaussian_constant_is_summed_over_dimensions_also_with_one_variance_for_all(shape, nats):
     x = torch.zeros(2, *shape, dtype=torch.float64)
     value = gaussian_log_prob(x, x, torch.zeros((), dtype=torch.float64))
@@ -79,10 +77,7 @@ def test_importance_weights_of_the_exact_posterior_all_equal_the_likelihood():
     z = posterior.sample((7,))  # (K, B, 3)
     zero = torch.zeros((), dtype=torch.float64)
     log_weights = torch.stack(
-        [
-            gaussian_log_prob(x, z_k @ W.T, zero + math.log(variance)) + gaussian_log_prob(z_k, zero, zero)
-            for z_k in z
-        ]
+        [gaussian_log_prob(x, z_k @ W.T, zero + math.log(variance)) + gaussian_log_prob(z_k, zero, zero) for z_k in z]
     ) - posterior.log_prob(z)
     torch.testing.assert_close(log_weights, exact.expand(7, 6), rtol=0, atol=1e-10)
     torch.testing.assert_close(importance_weighted(log_weights), exact, rtol=0, atol=1e-10)
@@ -99,9 +94,7 @@ def test_elbo_of_the_exact_factored_posterior_is_the_likelihood():
     log_variance = torch.full_like(mean, math.log(variance / scale))
     # E_z log N(x; Wz, variance): the plug-in value minus the posterior's spread seen through W
     spread = 0.5 * 1.3**2 / variance * log_variance.exp().sum(1)
-    log_likelihood = (
-        gaussian_log_prob(x, mean @ W.T, torch.tensor(variance, dtype=torch.float64).log()) - spread
-    )
+    log_likelihood = gaussian_log_prob(x, mean @ W.T, torch.tensor(variance, dtype=torch.float64).log()) - spread
     marginal = MultivariateNormal(torch.zeros(5).double(), W @ W.T + variance * torch.eye(5).double())
     value = elbo(log_likelihood, gaussian_kl(mean, log_variance))
     torch.testing.assert_close(value, marginal.log_prob(x), rtol=0, atol=1e-12)

@@ -153,9 +153,7 @@ def test_autocast_leaves_the_penalty_in_float32(penalty):
 def test_scores_may_keep_their_last_dimension():
     critic = _critic()
     real, fake = _batches()
-    assert torch.equal(
-        R1()(critic, real, fake, uniform), R1()(lambda x: critic(x).squeeze(1), real, fake, uniform)
-    )
+    assert torch.equal(R1()(critic, real, fake, uniform), R1()(lambda x: critic(x).squeeze(1), real, fake, uniform))
 
 
 @pytest.mark.parametrize("interval", [1, 4, 16])
@@ -212,10 +210,7 @@ def test_r1_damps_the_dirac_gan_at_the_rate_of_its_linearisation(gamma):
     flow = [-torch.autograd.grad(critic_loss, phi, create_graph=True)[0]]
     flow.append(-torch.autograd.grad(generator_loss, theta, create_graph=True)[0])
     jacobian = torch.stack(
-        [
-            torch.stack(torch.autograd.grad(f, (phi, theta), retain_graph=True, materialize_grads=True))
-            for f in flow
-        ]
+        [torch.stack(torch.autograd.grad(f, (phi, theta), retain_graph=True, materialize_grads=True)) for f in flow]
     )
     found = torch.linalg.eigvals(jacobian)
     root = torch.tensor(gamma**2 / 4 - 0.25, dtype=torch.complex128).sqrt()

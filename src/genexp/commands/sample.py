@@ -14,9 +14,9 @@ def main(arguments: list[str]) -> int:
     """Run `genexp sample`."""
     if take_flag(arguments, "-h", "--help"):
         print(
-            f"{USAGE}\n\nDraw samples from the run's newest checkpoint: a picture (.png) and the numbers (.npz, float32,\n"
-            "data in [-1, 1]). The same seed gives the same samples. out: path without ending; by default in the run's\n"
-            "samples/ folder."
+            f"{USAGE}\n\nDraw samples from the run's newest checkpoint: a picture (.png) and the numbers (.npz,\n"
+            "float32, data in [-1, 1]). The same seed gives the same samples. out: path without ending; by default\n"
+            "in the run's samples/ folder."
         )
         return 0
     folder, settings = run_and_settings(arguments, DEFAULTS, USAGE)

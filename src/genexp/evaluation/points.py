@@ -2,7 +2,8 @@
 
 import math
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,21 @@ from genexp.evaluation.metrics.points import energy_distance, mode_statistics, s
 from genexp.evaluation.protocol import Array, Backdrop, Protocol
 
 MODE_METRICS = ("modes", "modes_strict", "hq", "mode_kl", "std_ratio")
+
+
+@dataclass(frozen=True)
+class Modes:
+    """Where the truth has its modes.
+
+    Attributes:
+        centres: (K, D).
+        std: standard deviation around each.
+        weights: (K,), not normalised; None for equal ones.
+    """
+
+    centres: Array
+    std: float
+    weights: Sequence[float] | None
 
 
 class PointProtocol(Protocol):
@@ -61,7 +77,7 @@ class PointProtocol(Protocol):
     ) -> None:
         super().__init__(n, draws, fast_n, seed, jackknife_blocks, kde_bandwidth, cache_dir)
         self.permutations, self.pairwise_n, self.projections = permutations, pairwise_n, projections
-        self._modes: tuple[Array, float] | None = None
+        self._modes: Modes | None = None
 
     @property
     def headline(self) -> str:
@@ -80,7 +96,8 @@ class PointProtocol(Protocol):
             raise UserError(f"{data.name} has shape {tuple(data.shape)}, not (D,): choose evaluation=images for it.")
         truth, self._modes = data.density, None
         if truth is not None and truth.modes is not None and truth.std is not None:
-            self._modes = truth.modes.double().numpy(), truth.std
+            # Only mixtures have weights: the modes of another density are equal.
+            self._modes = Modes(truth.modes.double().numpy(), truth.std, getattr(truth, "weights", None))
         self._ref = data.split("ref").x.double().numpy()
         self._val = data.split("val").x.double().numpy()
         spread = median_bandwidth(self._ref)
@@ -133,7 +150,7 @@ class PointProtocol(Protocol):
     def _mode_metrics(self, points: Array) -> dict[str, float]:
         if self._modes is None:
             return {}
-        return mode_statistics(points, *self._modes)
+        return mode_statistics(points, self._modes.centres, self._modes.std, self._modes.weights)
 
     def _density_metrics(self, draw: Tensor) -> dict[str, float]:
         """Mean -log p_true where p_true > 0, and the share of samples elsewhere."""

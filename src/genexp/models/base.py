@@ -127,7 +127,8 @@ class GenerativeModel(LightningModule):
     def training_step(self, dataloader_iter: Iterator[tuple[Batch, int, int]]) -> None:
         """Run steps until something is due, somebody asks to stop, or Lightning's turn has come.
 
-        A single process hands over after `inner_seconds`; several processes after `inner_steps`, so that all ranks meet.
+        A single process hands over after `inner_seconds`; several processes after `inner_steps`, so that all ranks
+        meet.
         """
         assert self.regime is not None
         clock, single = self.regime.clock, self.trainer.world_size == 1

@@ -6,8 +6,8 @@ lower bound, summed over dimensions and averaged over the batch, in nats:
 
 $$\log p(x) \ge E_{q(z|x)} \log p(x|z) - KL\bigl(q(z|x) \,\|\, N(0, I)\bigr).$$
 
-Grey levels are dequantised with uniform noise into bins that fill [-1, 1], so that the density is one of continuous data
-and cannot grow without end; encoder and decoder work on that scale.
+Grey levels are dequantised with uniform noise into bins that fill [-1, 1], so that the density is one of continuous
+data and cannot grow without end; encoder and decoder work on that scale.
 
 References:
     Auto-Encoding Variational Bayes, Kingma and Welling, 2014. https://arxiv.org/abs/1312.6114

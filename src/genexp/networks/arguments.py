@@ -47,9 +47,7 @@ def data_shape(shape: Sequence[int]) -> tuple[int, ...]:
     """
     dims = tuple(int(size) for size in shape)
     if len(dims) not in (1, 3) or min(dims) < 1:
-        raise UserError(
-            f"A sample is a vector (D,) or an image (C, H, W), not of shape {dims}: reshape the data."
-        )
+        raise UserError(f"A sample is a vector (D,) or an image (C, H, W), not of shape {dims}: reshape the data.")
     return dims
 
 
@@ -65,9 +63,7 @@ def square_image_shape(shape: Sequence[int], network: str) -> tuple[int, int]:
     """
     dims = tuple(int(size) for size in shape)
     if len(dims) != 3:
-        raise UserError(
-            f"network={network} needs images (C, H, W), but the data has shape {dims}: use network=mlp."
-        )
+        raise UserError(f"network={network} needs images (C, H, W), but the data has shape {dims}: use network=mlp.")
     channels, height, width = dims
     if height != width:
         raise UserError(

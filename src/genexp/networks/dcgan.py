@@ -65,8 +65,7 @@ def base_map(size: int, base: int | None = None) -> tuple[int, int]:
     if size % 2 == 0 and explicit >= 2:
         advice += f", or set network.decoder.base and network.encoder.base to {explicit}"
     raise UserError(
-        f"network=dcgan doubles a base map of {SMALLEST} to {LARGEST} pixels, "
-        f"which never gives {size}: {advice}."
+        f"network=dcgan doubles a base map of {SMALLEST} to {LARGEST} pixels, which never gives {size}: {advice}."
     )
 
 
@@ -80,9 +79,7 @@ def channels_per_level(levels: int, width: int, max_width: int) -> list[int]:
     return [min(width * 2**level, max_width) for level in reversed(range(levels))]
 
 
-def _block(
-    convolution: nn.Module, norm: nn.Module | None, activate: Callable[[], nn.Module]
-) -> list[nn.Module]:
+def _block(convolution: nn.Module, norm: nn.Module | None, activate: Callable[[], nn.Module]) -> list[nn.Module]:
     return [convolution, activate()] if norm is None else [convolution, norm, activate()]
 
 

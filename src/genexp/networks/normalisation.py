@@ -89,6 +89,5 @@ def batch_coupled(module: nn.Module) -> bool:
         False
     """
     return any(
-        isinstance(layer, _BatchNorm) or getattr(layer, "couples_samples", False) is True
-        for layer in module.modules()
+        isinstance(layer, _BatchNorm) or getattr(layer, "couples_samples", False) is True for layer in module.modules()
     )

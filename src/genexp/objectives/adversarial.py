@@ -180,9 +180,7 @@ class Wasserstein(AdversarialLoss):
         return -expectation(fake)
 
 
-def single_loss(
-    loss: AdversarialLoss, real: Tensor, fake: Tensor, fake_detached: Tensor, ratio: float = 1.0
-) -> Tensor:
+def single_loss(loss: AdversarialLoss, real: Tensor, fake: Tensor, fake_detached: Tensor, ratio: float = 1.0) -> Tensor:
     r"""Joins both players' losses into one, whose single backward pass gives each player its own gradient.
 
     With $f = D(G(z))$, and $\bar f = D(\mathrm{sg}\,G(z))$ for the same samples behind a stop-gradient,

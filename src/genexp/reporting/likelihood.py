@@ -16,8 +16,8 @@ CHUNK = 500
 def bits_per_dim_row(model: GenerativeModel, data: DataModule, samples: int, seed: int) -> dict[str, Any]:
     """`bpd`, its kind and its number of Monte Carlo samples; a dash (None) for families without a likelihood.
 
-    Grey levels are dequantised with uniform noise, so that bpd counts bits of the discrete data. For continuous data the
-    number is the negative log-density in bits per dimension.
+    Grey levels are dequantised with uniform noise, so that bpd counts bits of the discrete data. For continuous data
+    the number is the negative log-density in bits per dimension.
 
     Arguments:
         model: the model, in eval mode.

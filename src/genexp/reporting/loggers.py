@@ -86,7 +86,7 @@ class Wandb:
         if self.mode == "disabled":
             return []
         os.environ.setdefault("WANDB_SILENT", "true")
-        os.environ.setdefault("WANDB_DATA_DIR", str(run_folder / "wandb"))  # artifacts are staged in the run, not at home
+        os.environ.setdefault("WANDB_DATA_DIR", str(run_folder / "wandb"))  # where artifacts are staged: not at home
         import wandb
 
         run = wandb.init(

@@ -9,7 +9,8 @@ class Clock:
     """Counts steps; a *step* is one execution of the update plan on one batch.
 
     Lightning counts optimizer calls instead, so that with two optimizers its `global_step` runs twice as fast as the
-    batches. Logging, checkpoints, schedules, EMA, `max_steps`, the images seen and every logger's x-axis read this clock.
+    batches. Logging, checkpoints, schedules, EMA, `max_steps`, the images seen and every logger's x-axis read this
+    clock.
 
     Arguments:
         max_steps: the step at which training ends.

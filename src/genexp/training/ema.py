@@ -1,8 +1,8 @@
 """An exponential moving average of the weights that samples are drawn from.
 
-Lightning's own callback averages the whole module (the critic too), stores the average in the place of the raw weights and
-counts optimizer calls; with two optimizers and an even update interval it never updates and then overwrites the trained
-weights. This one averages what the family names, counts steps, and only ever reads the raw weights.
+Lightning's own callback averages the whole module (the critic too), stores the average in the place of the raw weights
+and counts optimizer calls; with two optimizers and an even update interval it never updates and then overwrites the
+trained weights. This one averages what the family names, counts steps, and only ever reads the raw weights.
 """
 
 from collections.abc import Iterable, Iterator
@@ -18,8 +18,8 @@ from genexp.errors import UserError
 class EMA:
     r"""Average weights, $\Theta \leftarrow \alpha \Theta + (1 - \alpha) \theta$ after each step.
 
-    Buffers (BatchNorm statistics) are copied, not averaged. During warm-up the decay is at most $(1 + t) / (10 + t)$, so
-    that the first steps are forgotten quickly.
+    Buffers (BatchNorm statistics) are copied, not averaged. During warm-up the decay is at most $(1 + t) / (10 + t)$,
+    so that the first steps are forgotten quickly.
 
     Arguments:
         decay: $\alpha$; or

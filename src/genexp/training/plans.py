@@ -33,7 +33,7 @@ class TwoPlayerGame(Protocol):
         ...
 
     def single_loss(self, batch: Batch, fakes: Tensor, ratio: float) -> Tensor:
-        """One scalar whose gradient is the critic's for the critic and `ratio` times the generator's for the generator."""
+        """One scalar with the critic's gradient for the critic and `ratio` times the generator's for the generator."""
         ...
 
     def updated(self, player: str) -> None:
@@ -148,7 +148,8 @@ class SingleLoss:
     The dynamics are those of `Simultaneous`, so a penalty on the critic is advised.
 
     Arguments:
-        ratio: factor on the generator's gradient. Adam and RMSprop divide it out again: give two learning rates instead.
+        ratio: factor on the generator's gradient. Adam and RMSprop divide it out again: give two learning rates
+        instead.
 
     References:
         Su Jianlin, Scientific Spaces 6387. https://kexue.fm/archives/6387

@@ -1,8 +1,8 @@
 """Distributed training of games: the module stays bare, each player's gradients are averaged in one flat all-reduce.
 
-Lightning's `ddp` wraps the whole module and fails when one player's loss leaves the other's parameters without gradient.
-Here nothing is wrapped, so state dicts keep their keys, no graph is searched, and the double backward passes of gradient
-penalties need no special care.
+Lightning's `ddp` wraps the whole module and fails when one player's loss leaves the other's parameters without
+gradient. Here nothing is wrapped, so state dicts keep their keys, no graph is searched, and the double backward passes
+of gradient penalties need no special care.
 """
 
 from collections.abc import Iterable

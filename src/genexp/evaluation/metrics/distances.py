@@ -131,7 +131,10 @@ def squared_distance_blocks(a: Array, b: Array) -> Iterator[tuple[slice, Array]]
 
 
 def row_identities(x: Array) -> NDArray[np.int64]:
-    """Number the distinct rows: equal rows, and only those, share a number.
+    """Number the distinct rows in the order in which they first appear: equal rows, and only those, share a number.
+
+    The numbers depend on nothing but which rows are equal: what is dealt by them, as folds are, stays where it was
+    when another machine rounds the last bit of a feature differently.
 
     Args:
         x: ``(N, d)``.
@@ -141,4 +144,7 @@ def row_identities(x: Array) -> NDArray[np.int64]:
     """
     rows = np.ascontiguousarray(x) + 0.0  # turns -0.0 into 0.0, whose bytes differ
     keys = rows.view(np.dtype((np.void, rows.itemsize * rows.shape[1]))).ravel()
-    return np.unique(keys, return_inverse=True)[1].reshape(-1)
+    _, first, by_bytes = np.unique(keys, return_index=True, return_inverse=True)
+    appearance = np.empty(len(first), dtype=np.int64)
+    appearance[np.argsort(first)] = np.arange(len(first))
+    return appearance[by_bytes.reshape(-1)]

@@ -19,8 +19,10 @@ from genexp.evaluation.metrics.distances import Array, as_pair, squared_distance
 _HIGH_QUALITY = 3.0  # standard deviations from the nearest mode
 
 
-def mode_statistics(x: ArrayLike, modes: ArrayLike, std: float) -> dict[str, float]:
-    r"""Compare points with an equally weighted mixture of K isotropic Gaussians.
+def mode_statistics(
+    x: ArrayLike, modes: ArrayLike, std: float, weights: ArrayLike | None = None
+) -> dict[str, float]:
+    r"""Compare points with a mixture of K isotropic Gaussians of one standard deviation.
 
     A point is of high quality if it lies within 3 std of the nearest mode. In 2-D a perfect sampler has
     :math:`1 - e^{-4.5} = 0.98889` of them; more means that the modes are too narrow, so read ``hq`` beside
@@ -30,24 +32,28 @@ def mode_statistics(x: ArrayLike, modes: ArrayLike, std: float) -> dict[str, flo
         x: Points ``(N, d)``.
         modes: Centres ``(K, d)``.
         std: Standard deviation of each mode, along each axis.
+        weights: Weights ``(K,)`` of the modes, normalised here to :math:`w_k`; None for equal ones.
 
     Returns:
         * ``modes``: modes with at least one high-quality point;
-        * ``modes_strict``: modes with at least max(1, 0.1 N/K) of them;
+        * ``modes_strict``: modes with at least max(1, 0.1 N w_k) of them;
         * ``hq``: share of high-quality points, in [0, 1];
-        * ``mode_kl``: KL divergence in nats of the modes' shares from uniform, less its expectation
-          :math:`(K-1)/(2 N_{HQ})` for a perfect sampler (so about 0, perhaps below); log K if no point is of
-          high quality;
+        * ``mode_kl``: KL divergence in nats of the modes' shares from the weights, less its expectation
+          :math:`(K-1)/(2 N_{HQ})` for a perfect sampler (so about 0, perhaps below); if no point is of high
+          quality the most that it can be, as if all were in the rarest mode, which is log K for equal weights;
         * ``std_ratio``: pooled within-mode standard deviation of the high-quality points over that of a mode
           truncated at 3 std (1 for a perfect sampler); NaN if no mode has two points.
 
     Raises:
-        ValueError: If an input is not a finite matrix, or std is not positive.
+        ValueError: If an input is not a finite matrix, std is not positive, or the weights are not K positive numbers.
     """
     points, centres = as_pair(x, modes, ("x", "modes"))
     if not (np.isfinite(std) and std > 0):
         raise ValueError(f"std must be positive, but it is {std}")
     n, num_modes = len(points), len(centres)
+    given = np.ones(num_modes) if weights is None else np.asarray(weights, dtype=np.float64)
+    if given.shape != (num_modes,) or not np.isfinite(given).all() or (given <= 0).any():
+        raise ValueError(f"weights must be {num_modes} positive numbers, but they are {given.tolist()}")
     squared = squared_distances(points, centres)
     nearest = squared.argmin(axis=1)
     good = squared.min(axis=1) <= (_HIGH_QUALITY * std) ** 2
@@ -55,12 +61,12 @@ def mode_statistics(x: ArrayLike, modes: ArrayLike, std: float) -> dict[str, flo
     num_good = int(counts.sum())
     if num_good > 0:
         floor = (num_modes - 1) / (2 * num_good)
-        mode_kl = kl_divergence(counts, np.ones(num_modes)) - floor
+        mode_kl = kl_divergence(counts, given) - floor
     else:
-        mode_kl = float(np.log(num_modes))
+        mode_kl = -float(np.log(given.min() / given.sum()))
     return {
         "modes": float(np.count_nonzero(counts)),
-        "modes_strict": float(np.count_nonzero(counts >= max(1.0, 0.1 * n / num_modes))),
+        "modes_strict": float(np.count_nonzero(counts >= np.maximum(1.0, 0.1 * n * given / given.sum()))),
         "hq": num_good / n,
         "mode_kl": mode_kl,
         "std_ratio": _std_ratio(points[good], nearest[good], counts, std),
