@@ -100,6 +100,14 @@ def test_corrected_distance_orders_real_below_gaussian_below_noise(digits, packa
     assert frechet_distance_corrected(ref, noise) > 5
 
 
+def test_only_a_training_is_announced(digits, tmp_path, capsys):
+    extractor_for(Renamed(digits), tmp_path)
+    assert "training the feature network of digits once" in capsys.readouterr().err
+    for data in (Renamed(digits), digits):
+        extractor_for(data, tmp_path)
+        assert capsys.readouterr() == ("", "")
+
+
 def test_trained_features_are_cached_by_content(digits, tmp_path, monkeypatch):
     trainings = []
     train = features.train_features

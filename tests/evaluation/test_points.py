@@ -7,7 +7,7 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from genexp.data.densities import Density, Ring
+from genexp.data.densities import Density, GaussianMixture, Ring
 from genexp.data.points import Points
 from genexp.errors import UserError
 from genexp.evaluation.metrics.points import energy_distance
@@ -42,9 +42,9 @@ def drawn(density, n, seed):
     return density.sample(n, torch.Generator().manual_seed(seed))[0]
 
 
-def prepared(density, **settings):
+def prepared(density, split_size=4000, **settings):
     protocol = PointProtocol(**{"n": 4000, "draws": 1, **settings})
-    source = Points(type(density).__name__.lower(), density, num_classes=density.num_classes, split_size=4000)
+    source = Points(type(density).__name__.lower(), density, num_classes=density.num_classes, split_size=split_size)
     protocol.prepare(source)
     return protocol
 
@@ -110,9 +110,25 @@ def test_a_density_without_modes_is_ranked_by_energy(square):
     assert abs(perfect.metrics["energy"]) < 4 * perfect.errors["energy"]
     moved = square.score((drawn(SQUARE, 4000, 10) + 0.25)[None]).metrics
     assert moved["off_support"] == pytest.approx(1 - 0.75**2, abs=0.03)
-    # |v|²/d with |v|² = 2 · 0.25²; 200 directions know the mean of cos² to 5 %, 4000 points the shift to 2.6 %
-    assert moved["sw2"] == pytest.approx(0.25**2, rel=0.2)
     assert moved["energy"] > 10 * perfect.errors["energy"]
+
+
+def test_sw2_of_a_shift():
+    """|v|²/d: of the reference itself, moved, only the directions are random; 10,000 know the mean of cos² to 0.7 %."""
+    protocol = prepared(SQUARE, split_size=1000, n=1000, pairwise_n=100, projections=10_000)
+    moved = protocol.data.split("ref").x + torch.tensor([0.4, 0.3])
+    assert protocol.score(moved[None]).metrics["sw2"] == pytest.approx(0.25 / 2, rel=0.03)
+
+
+def test_modes_have_the_weights_of_the_density():
+    mixture = GaussianMixture([[-1.0, 0.0], [1.0, 0.0], [0.0, 1.5]], std=0.1, weights=[6, 3, 1])
+    protocol = prepared(mixture)
+    perfect = protocol.score(drawn(mixture, 4000, 10)[None]).metrics
+    assert perfect["modes_strict"] == 3
+    assert perfect["mode_kl"] == pytest.approx(0, abs=4 / 4000)  # its standard deviation is sqrt((K - 1) / 2) / N
+    equal = protocol.score(drawn(GaussianMixture(mixture.means, std=0.1), 4000, 10)[None]).metrics
+    divergence = sum(math.log(1 / 3 / weight) / 3 for weight in (0.6, 0.3, 0.1))
+    assert equal["mode_kl"] == pytest.approx(divergence, rel=0.1)
 
 
 def test_fast_scores_against_val(ring, square):

@@ -5,6 +5,7 @@ import signal
 import time
 from pathlib import Path
 
+import numpy as np
 import torch
 from tests.cases import Case
 
@@ -103,3 +104,42 @@ def test_loader_workers_change_no_bit(case, genexp, tmp_path):
     genexp("train", *case.overrides, *short, f"run_dir={one}")
     genexp("train", *case.overrides, *short, f"run_dir={other}", "dataset.num_workers=2")
     assert_same_bits(one, other)
+
+
+def test_watching_never_touches_the_weights(genexp, tmp_path):
+    """Averages, scores, pictures, log rows, checkpoints and the inner loop's length change no raw weight."""
+    quiet, busy = tmp_path / "quiet", tmp_path / "busy"
+    base = [*GAN, "max_steps=90"]
+    genexp("train", *base, "ema=none", "log_every=90", "score_every=0", "checkpoint_every=90", f"run_dir={quiet}")
+    loud = ["ema=decay", "log_every=7", "score_every=30", "checkpoint_every=11", "trainer.inner_seconds=0"]
+    genexp("train", *base, *loud, f"run_dir={busy}")
+    one, other = (checkpoint.latest(folder / "checkpoints")[0] for folder in (quiet, busy))
+    assert all(torch.equal(tensor, other["model"][name]) for name, tensor in one["model"].items())
+    assert not one["ema"]
+    assert not torch.equal(other["ema"]["generator.layers.0.weight"], other["model"]["generator.layers.0.weight"])
+
+
+def test_a_run_needs_nothing_but_its_folder(genexp, tmp_path):
+    genexp("train", *GAN, "max_steps=10", "score_every=0", f"run_dir={tmp_path / 'run'}")
+    moved = (tmp_path / "run").rename(tmp_path / "moved")
+    genexp("sample", str(moved), "n=7", "seed=3", "out=first")
+    genexp("sample", str(moved), "n=7", "seed=3", "out=second")
+    first, second = (np.load(tmp_path / f"{name}.npz")["samples"] for name in ("first", "second"))
+    assert first.shape == (7, 2)
+    assert (first == second).all()
+    genexp("evaluate", str(moved), "weights=raw")
+    rows = Run(moved).scores()
+    assert [row["weights"] for row in rows] == ["ema", "raw"]
+    assert rows[0]["fingerprint"] == rows[1]["fingerprint"]
+
+
+def test_a_second_process_cannot_train_in_the_same_folder(genexp, start, tmp_path):
+    folder = tmp_path / "run"
+    process = start(["train", *GAN, *STEPS[1:], "max_steps=1000000", f"run_dir={folder}"])
+    wait_for_step(folder, 100, process)
+    done = genexp("train", f"resume={folder}", check=False)
+    assert done.returncode == 2
+    assert "Another process" in done.stderr
+    process.terminate()
+    process.communicate(timeout=60)
+    assert process.returncode == 0

@@ -65,7 +65,7 @@ def evaluate(run: Run, weights: str = "ema", bound_samples: int = 16) -> tuple[d
     }
     run.append_scores(row)
     console = Console()
-    console.print(score_table({**protocol.anchors(), f"{record['name']} ({trained.weights})": scores}))
+    console.print(score_table({**protocol.anchors(), f"{record['name']} ({trained.weights})": scores}, console.width))
     console.print(f"run      {relative(run.folder)}", highlight=False, soft_wrap=True)
     console.print(f"samples  {relative(picture)}", highlight=False, soft_wrap=True)
     return row, picture

@@ -51,8 +51,7 @@ class FeatureNet(nn.Module):
     """Convolutions of stride 2 down to 4 × 4 or less, then `dim` features and a linear classifier.
 
     8 × 8 digits: conv 16, conv 32 (stride 2), conv 32 (stride 2), linear 32, linear 10; 18 506 parameters.
-    GELU
-    throughout: with ReLU half of the features are constant and their covariance is singular.
+    GELU throughout: with ReLU half of the features are constant and their covariance is singular.
 
     Arguments:
         shape: of an image, (C, H, W).

@@ -9,6 +9,7 @@ use and cached.
 import hashlib
 import json
 import os
+import sys
 from abc import ABC, abstractmethod
 from dataclasses import asdict
 from pathlib import Path
@@ -137,6 +138,7 @@ def extractor_for(
         content = path.read_bytes()
         if read_key(content) == key:  # a damaged file has no key and is trained again
             return _from_bytes(name, content)
+    print(f"genexp: training the feature network of {data.name} once, about a minute", file=sys.stderr, flush=True)
     split = data.split("train")
     content = to_bytes(train_features(split.x, split.y, data.num_classes, settings), key)
     if path is not None:

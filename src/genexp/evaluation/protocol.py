@@ -6,6 +6,7 @@ comes from its own generators.
 """
 
 import math
+import sys
 import time
 import typing
 from abc import ABC, abstractmethod
@@ -25,7 +26,7 @@ from genexp.evaluation.scores import Scores, fingerprint_id, finite_or_none, rea
 
 Array = NDArray[np.float64]
 
-VERSION = 1
+VERSION = 2
 """Raised when a metric or an anchor changes its numbers: cached anchors and old scores are then outdated."""
 
 
@@ -152,6 +153,7 @@ class Protocol(ABC):
             path = self._anchors_path()
             self._anchors = read_scores(path)
             if self._anchors is None:
+                print(f"genexp: scoring the reference generators of {self.data.name} once", file=sys.stderr, flush=True)
                 self._anchors = {
                     name: self._score(self._anchor_draws(make, i))
                     for i, (name, make) in enumerate(self._baselines().items())

@@ -28,10 +28,15 @@ class MetricInfo:
     meaning: str
 
     @property
-    def header(self) -> str:
-        """The name with its arrow and null value, as `fd32c ↓ 0`."""
+    def aim(self) -> str:
+        """The arrow and the null value, as `↓ 0`."""
         null = "" if self.null is None else f"{self.null:g}"
-        return " ".join(part for part in (self.name, ARROWS[self.better], null) if part)
+        return " ".join(part for part in (ARROWS[self.better], null) if part)
+
+    @property
+    def header(self) -> str:
+        """The name with its aim, as `fd32c ↓ 0`."""
+        return f"{self.name} {self.aim}".rstrip()
 
     def loss(self, value: float) -> float:
         """The value turned so that lower is better: for choosing among checkpoints and trials."""
@@ -44,42 +49,50 @@ class MetricInfo:
 
 _METRICS = (
     MetricInfo("fd#c", "lower", 0.0, "Fréchet distance in features, corrected for the sample size; may be negative"),
-    MetricInfo("fd#", "lower", None, "Fréchet distance in features, uncorrected"),
-    MetricInfo("fd_pix", "lower", None, "Fréchet distance of pixels in [0, 1], uncorrected"),
-    MetricInfo("mmd_pix", "lower", 0.0, "squared RBF-MMD of pixels in [0, 1], unbiased"),
-    MetricInfo("mmd_pix_p", "higher", None, "its permutation p-value, uniform for a perfect generator"),
-    MetricInfo("precision", "higher", None, "share of samples within the data's manifold; rises with truncation"),
-    MetricInfo("recall", "higher", None, "share of data within the samples' manifold; falls with truncation"),
-    MetricInfo("density", "target", 1.0, "data balls that a sample is in; above 1 the samples are too smooth"),
     MetricInfo("coverage", "higher", 0.969, "share of data whose ball holds a sample (null for equal sizes, k = 5)"),
-    MetricInfo("c2st_feat_auc", "lower", 0.5, "AUC of logistic regression on features, real against generated"),
-    MetricInfo("c2st_knn_auc", "lower", 0.5, "AUC of nearest neighbours on pixels, real against generated"),
-    MetricInfo("class_tv", "lower", None, "total variation between the class histograms"),
-    MetricInfo("modes_0.2", "higher", None, "classes with at least 0.2 of their share"),
+    MetricInfo("recall", "higher", None, "share of data within the samples' manifold; falls with truncation"),
+    MetricInfo("precision", "higher", None, "share of samples within the data's manifold; rises with truncation"),
     MetricInfo("copy_rate", "lower", 0.01, "share of samples nearer to a training image than 99 % of held-out ones"),
-    MetricInfo("ct_z", "target", 0.0, "standardised rank of the distance to the training set; very negative: copies"),
-    MetricInfo("ct_auc", "target", 0.5, "the same as a probability, which does not grow with n"),
-    MetricInfo("dup_share", "lower", None, "share of samples that repeat another exactly"),
+    MetricInfo("class_tv", "lower", None, "total variation between the class histograms"),
+    MetricInfo("c2st_feat_auc", "lower", 0.5, "AUC of logistic regression on features, real against generated"),
+    MetricInfo("fd_pix", "lower", None, "Fréchet distance of pixels in [0, 1], uncorrected"),
     MetricInfo("modes", "higher", None, "modes with at least one sample within 3 std"),
-    MetricInfo("modes_strict", "higher", None, "modes with at least a tenth of their share within 3 std"),
     MetricInfo(
-        "hq",
-        "target",
-        0.98889,
-        "share of samples within 3 std of a mode; above the null the modes are too thin",
+        "hq", "target", 0.98889, "share of samples within 3 std of a mode; above the null the modes are too thin"
     ),
-    MetricInfo("mode_kl", "lower", 0.0, "KL divergence in nats of the modes' shares from uniform, less its floor"),
+    MetricInfo(
+        "mode_kl", "lower", 0.0, "KL divergence in nats of the modes' shares from the true ones, less its floor"
+    ),
     MetricInfo("std_ratio", "target", 1.0, "standard deviation within the modes over the true one"),
     MetricInfo("nll_true", "none", None, "mean -log p_true of the samples in nats; the perfect row is the entropy"),
-    MetricInfo("off_support", "lower", 0.0, "share of samples where the true density is 0"),
     MetricInfo("sw2", "lower", None, "squared sliced 2-Wasserstein distance"),
+    MetricInfo("bpd", "lower", None, "bits per dimension of the reference: = exact, ≤ a bound, ≈ an estimate"),
+    MetricInfo("dup_share", "lower", None, "share of samples that repeat another exactly"),
+    MetricInfo("c2st_knn_auc", "lower", 0.5, "AUC of nearest neighbours on pixels, real against generated"),
+    MetricInfo("energy", "lower", 0.0, "energy distance, unbiased"),
+    MetricInfo("off_support", "lower", 0.0, "share of samples where the true density is 0"),
+    MetricInfo("modes_strict", "higher", None, "modes with at least a tenth of their share within 3 std"),
+    MetricInfo("modes_0.2", "higher", None, "classes with at least 0.2 of their share"),
+    MetricInfo("ct_auc", "target", 0.5, "chance that a sample is farther from the training set than a held-out image"),
+    MetricInfo("ct_z", "target", 0.0, "the same as a standardised rank, which grows with n; very negative: copies"),
+    MetricInfo("density", "target", 1.0, "data balls that a sample is in; above 1 the samples are too smooth"),
+    MetricInfo("fd#", "lower", None, "Fréchet distance in features, uncorrected"),
+    MetricInfo("mmd_pix", "lower", 0.0, "squared RBF-MMD of pixels in [0, 1], unbiased"),
+    MetricInfo("mmd_pix_p", "higher", None, "its permutation p-value, uniform for a perfect generator"),
     MetricInfo("mmd", "lower", 0.0, "squared RBF-MMD, unbiased"),
     MetricInfo("mmd_p", "higher", None, "its permutation p-value, uniform for a perfect generator"),
-    MetricInfo("energy", "lower", 0.0, "energy distance, unbiased"),
-    MetricInfo("bpd", "lower", None, "bits per dimension of the test set"),
+)
+_COSTS = (
+    MetricInfo("params", "none", None, "parameters of the model"),
+    MetricInfo("train_s", "none", None, "seconds of training"),
+    MetricInfo("sample_s", "none", None, "seconds for one draw of samples"),
 )
 
-METRICS: dict[str, MetricInfo] = {metric.name: metric for metric in _METRICS}
+METRICS: dict[str, MetricInfo] = {metric.name: metric for metric in (*_METRICS, *_COSTS)}
+"""All that are known, the most telling first: the order of a table's columns."""
+
+_PLACES = {metric.name: place for place, metric in enumerate(_METRICS)}
+_PLACES |= {cost.name: len(_METRICS) + 1 + place for place, cost in enumerate(_COSTS)}
 
 
 def canonical(name: str) -> str:
@@ -103,3 +116,13 @@ def metric_info(name: str) -> MetricInfo:
     if info is None:
         return MetricInfo(name, "none", None, "")
     return MetricInfo(name, info.better, info.null, info.meaning)
+
+
+def place(name: str) -> int:
+    """Where a metric stands in a table: unknown ones come after the known ones, and costs come last.
+
+    Example:
+        >>> sorted(["params", "mine", "bpd", "fd32c"], key=place)
+        ['fd32c', 'bpd', 'mine', 'params']
+    """
+    return _PLACES.get(canonical(name), len(_METRICS))

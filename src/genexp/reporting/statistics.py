@@ -137,9 +137,7 @@ def iqm(values: ArrayLike) -> float:
 def _runs(values: ArrayLike | Sequence[float], name: str, at_least: int = 1) -> NDArray[np.float64]:
     runs = np.asarray(values, dtype=np.float64)
     if runs.ndim != 1 or len(runs) < at_least:
-        raise ValueError(
-            f"{name} must be a vector of at least {at_least} numbers, but its shape is {runs.shape}"
-        )
+        raise ValueError(f"{name} must be a vector of at least {at_least} numbers, but its shape is {runs.shape}")
     if not np.isfinite(runs).all():
         raise ValueError(f"{name} contains NaN or infinite values: count failed runs apart")
     return runs

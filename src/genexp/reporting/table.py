@@ -1,41 +1,86 @@
 """Score tables: models beside the anchors, with arrows, null values and errors; only what may be compared."""
 
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from rich import box
+from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
 from genexp.errors import UserError
 from genexp.evaluation.anchors import ANCHORS
-from genexp.evaluation.registry import canonical, metric_info
+from genexp.evaluation.registry import metric_info, place
 from genexp.evaluation.scores import Scores, fingerprint_difference, finite_or_none
 
-LONG_FORM = frozenset(
-    ("fd#", "mmd_pix", "mmd_pix_p", "density", "c2st_knn_auc", "modes_0.2", "ct_z", "ct_auc", "mmd", "mmd_p")
-)
-"""Metrics that a terminal is too narrow for: left out unless they are asked for."""
+BPD_MARKS = {"exact": "=", "lower bound": "≤", "estimate": "≈"}
+"""A lower bound of the likelihood is an upper bound of the bits."""
+BPD_NOTES = frozenset(("bpd_kind", "bpd_samples"))
+"""What a score says of its bits per dimension; in a table the mark before the number says it."""
+LEAST_LABEL = 16
+"""Names of rows get at least so many characters, and a third of the table; longer ones go on below."""
+GAP = 2
+"""Blanks between columns."""
+MOST_DECIMALS = 5
 
 
-def score_table(rows: Mapping[str, Scores], columns: Sequence[str] | None = None, title: str | None = None) -> Table:
+@dataclass(frozen=True)
+class _Column:
+    name: str
+    cells: list[str]
+
+    @property
+    def header(self) -> str:
+        return f"{self.name}\n{metric_info(self.name).aim}"
+
+    @property
+    def width(self) -> int:
+        return max(cell_len(text) for text in (*self.header.split("\n"), *self.cells))
+
+
+def score_table(
+    rows: Mapping[str, Scores],
+    width: int | None = None,
+    columns: Sequence[str] | None = None,
+    title: str | None = None,
+) -> Table:
     """A table for the terminal: one row per generator, those named as anchors dimmed.
+
+    The metric that ranks comes first, then the others by importance, as many as fit whole; the caption says how many
+    are left out.
 
     Arguments:
         rows: scores by name, the anchors' among them.
-        columns: metrics to show; None for those of the short form.
+        width: characters in a line of the terminal; None for no limit.
+        columns: metrics to choose from, the most important first; None for all.
         title: above the table.
 
     Raises:
         UserError: if two fingerprints differ: the numbers may not be compared.
     """
     _refuse_mixed(rows)
-    shown = list(columns) if columns is not None else [c for c in _columns(rows) if canonical(c) not in LONG_FORM]
-    table = Table(title=title, caption=_caption(rows), title_justify="left", caption_justify="left")
-    table.add_column("")
-    for name in shown:
-        table.add_column(metric_info(name).header, justify="right")
-    for name, scores in rows.items():
-        cells = (Text(cell) for cell in _cells(scores, shown))
+    known = [_Column(name, [_cell(scores, name) for scores in rows.values()]) for name in _names(rows, columns)]
+    longest = max((cell_len(name) for name in rows), default=0)
+    label = longest if width is None else min(longest, max(LEAST_LABEL, width // 3))
+    shown = known if width is None else known[: _fitting(known, width - label)]
+    caption = Text(_caption(rows, left_out=len(known) - len(shown)), style="table.caption")
+    table = Table(
+        title=title,
+        caption=caption,
+        title_justify="left",
+        caption_justify="left",
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        padding=(0, GAP - 1, 0, 0),  # the box's own blank is one more
+    )
+    table.add_column("", width=label, overflow="fold")
+    for column in shown:
+        table.add_column(Text(column.header), justify="right", no_wrap=True, min_width=column.width)
+    for i, name in enumerate(rows):
+        cells = (Text(column.cells[i]) for column in shown)
         table.add_row(Text(name), *cells, style="dim" if name in ANCHORS else None)
     return table
 
@@ -47,10 +92,11 @@ def score_markdown(rows: Mapping[str, Scores], columns: Sequence[str] | None = N
         UserError: if two fingerprints differ: the numbers may not be compared.
     """
     _refuse_mixed(rows)
-    shown = list(columns) if columns is not None else _columns(rows)
+    shown = _names(rows, columns)
     lines = [["", *(metric_info(name).header for name in shown)], ["---", *("---:" for _ in shown)]]
     for name, scores in rows.items():
-        lines.append([f"*{name}*" if name in ANCHORS else _escaped(name), *_cells(scores, shown)])
+        label = f"*{name}*" if name in ANCHORS else _escaped(name)
+        lines.append([label, *(_cell(scores, column) for column in shown)])
     body = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     return f"{body}\n\n{_escaped(_caption(rows))}\n"
 
@@ -68,36 +114,54 @@ def _refuse_mixed(rows: Mapping[str, Scores]) -> None:
             )
 
 
-def _columns(rows: Mapping[str, Scores]) -> list[str]:
-    """All metrics, in the order in which the rows name them first."""
-    return list(dict.fromkeys(name for scores in rows.values() for name in scores.metrics))
+def _names(rows: Mapping[str, Scores], columns: Sequence[str] | None) -> list[str]:
+    """The metrics as given, or all: the one that ranks, then by importance, then as the rows name them."""
+    if columns is not None:
+        return list(columns)
+    named = dict.fromkeys(name for scores in rows.values() for name in scores.metrics)
+    headlines = {scores.fingerprint.get("headline") for scores in rows.values()}
+    return sorted((name for name in named if name not in BPD_NOTES), key=lambda n: (n not in headlines, place(n)))
 
 
-def _cells(scores: Scores, shown: Sequence[str]) -> list[str]:
+def _fitting(columns: Sequence[_Column], width: int) -> int:
+    """How many of the first columns fit; the first is always shown."""
+    for count, column in enumerate(columns):
+        width -= GAP + column.width
+        if width < 0:
+            return max(count, 1)
+    return len(columns)
+
+
+def _cell(scores: Scores, name: str) -> str:
     headline = scores.fingerprint.get("headline")
-    cells = []
-    for name in shown:
-        value = finite_or_none(scores.metrics.get(name))
-        if value is None:
-            cells.append("failed" if scores.failure is not None and name == headline else "-")
-        elif name == headline and name in scores.errors:
-            cells.append(f"{_number(value)} ± {scores.errors[name]:.2g}")
-        else:
-            cells.append(_number(value))
-    return cells
+    value: Any = finite_or_none(scores.metrics.get(name))
+    if value is None:
+        return "failed" if scores.failure is not None and name == headline else "-"
+    if name == headline and name in scores.errors:
+        return _with_error(value, scores.errors[name])
+    mark = BPD_MARKS.get(str(scores.metrics.get("bpd_kind"))) if name == "bpd" else None
+    return _number(value) if mark is None else f"{mark} {_number(value)}"
 
 
 def _number(value: float | str) -> str:
     """Three digits, or a whole number with all of its digits; words as they are."""
     if isinstance(value, str):
         return value
-    if abs(value) >= 1000:
-        return f"{value:,.0f}"
-    return f"{value:.3g}"
+    if abs(value) >= 999.5 or value == int(value):
+        return f"{round(value):,}"
+    return f"{value:#.3g}".rstrip(".")
 
 
-def _caption(rows: Mapping[str, Scores]) -> str:
-    """What was scored, and why rows failed."""
+def _with_error(value: float, error: float) -> str:
+    """Two digits of the error, and as many decimals of the value."""
+    decimals = max(0, 1 - math.floor(math.log10(error))) if error > 0 else MOST_DECIMALS + 1
+    if decimals > MOST_DECIMALS:
+        return f"{_number(value)} ± {error:.1g}"
+    return f"{value:,.{decimals}f} ± {error:,.{decimals}f}"
+
+
+def _caption(rows: Mapping[str, Scores], left_out: int = 0) -> str:
+    """What was scored, why rows failed, and how much is not shown."""
     lines = []
     fingerprint: dict[str, Any] = next((dict(scores.fingerprint) for scores in rows.values()), {})
     if fingerprint:
@@ -108,6 +172,8 @@ def _caption(rows: Mapping[str, Scores]) -> str:
             f"features {features}{f' ({sha})' if sha else ''}, reference split {fingerprint.get('reference')}"
         )
     lines += [f"{name} failed: {scores.failure}" for name, scores in rows.items() if scores.failure is not None]
+    if left_out:
+        lines.append(f"{left_out} more {'column is' if left_out == 1 else 'columns are'} in scores.jsonl")
     return "\n".join(lines)
 
 

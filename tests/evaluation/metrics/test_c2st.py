@@ -64,6 +64,17 @@ def test_repeating_rows_changes_only_the_folds(test: Test):
     assert test(x, np.concatenate([y, y, y[:30]]), np.random.default_rng(0)) == pytest.approx(once, abs=1e-12)
 
 
+@pytest.mark.parametrize("test", TESTS)
+def test_the_last_bit_moves_no_row_to_another_fold(test: Test):
+    # Another dealing of the folds would move these values by some hundredths.
+    rng = np.random.default_rng(9)
+    x, y = rng.standard_normal((100, 3)), rng.standard_normal((100, 3)) + 0.5
+    y[50:60] = x[:10]
+    values = [test(a, b, np.random.default_rng(0)) for a, b in ((x, y), (np.nextafter(x, 0), np.nextafter(y, 0)))]
+    assert values[0] == pytest.approx(values[1], abs=1e-9)
+    assert test(-x, -y, np.random.default_rng(0)) == pytest.approx(values[0], abs=1e-9)
+
+
 def test_rows_of_both_sets_share_a_fold():
     # The same rows on both sides: a twin in the training folds would vote for the other class.
     x = np.random.default_rng(5).standard_normal((200, 16))

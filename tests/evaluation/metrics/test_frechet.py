@@ -23,9 +23,7 @@ def _with_moments(rng: np.random.Generator, n: int, mean: np.ndarray, variances:
 
 
 def _independent(x: np.ndarray, y: np.ndarray) -> float:
-    moments = [
-        torch.from_numpy(m) for m in (x.mean(0), np.cov(x, rowvar=False), y.mean(0), np.cov(y, rowvar=False))
-    ]
+    moments = [torch.from_numpy(m) for m in (x.mean(0), np.cov(x, rowvar=False), y.mean(0), np.cov(y, rowvar=False))]
     return float(_compute_fid(*moments))
 
 
@@ -96,9 +94,7 @@ def test_nearly_singular_covariances_keep_their_digits():
     assert trace_sqrt_product(cov, cov) == pytest.approx(np.trace(cov), abs=1e-12)
 
 
-@pytest.mark.parametrize(
-    ("d", "n", "predicted"), [(8, 50, 1.040), (32, 100, 5.920), (64, 50, 44.16), (64, 200, 11.04)]
-)
+@pytest.mark.parametrize(("d", "n", "predicted"), [(8, 50, 1.040), (32, 100, 5.920), (64, 50, 44.16), (64, 200, 11.04)])
 def test_bias_of_the_identity_has_a_closed_form(d: int, n: int, predicted: float):
     assert 2 * frechet_bias(np.eye(d), n) == pytest.approx(2 / n * (d + d * (d + 1) / 4), rel=1e-12)
     assert 2 * frechet_bias(np.eye(d), n) == pytest.approx(predicted, rel=1e-3)

@@ -39,9 +39,7 @@ def test_of_the_frechet_distance_is_near_its_true_spread():
     ref = rng.standard_normal((400, 6))
     draws = [rng.standard_normal((200, 6)) * 1.3 for _ in range(60)]
     true_spread = np.std([frechet_distance_corrected(x, ref) for x in draws], ddof=1)
-    errors = [
-        jackknife_error(lambda rows: frechet_distance_corrected(rows, ref), x, 10, rng) for x in draws[:30]
-    ]
+    errors = [jackknife_error(lambda rows: frechet_distance_corrected(rows, ref), x, 10, rng) for x in draws[:30]]
     assert np.sqrt(np.mean(np.square(errors))) == pytest.approx(true_spread, rel=0.3)
 
 

@@ -115,10 +115,7 @@ def test_permutation_p_value_is_that_of_explicit_permutations():
 
 def test_permutation_test_keeps_its_level_and_has_power():
     rng = np.random.default_rng(7)
-    nulls = [
-        mmd_permutation_test(*rng.standard_normal((2, 30, 3)), [2.0], rng, permutations=99)[1]
-        for _ in range(300)
-    ]
+    nulls = [mmd_permutation_test(*rng.standard_normal((2, 30, 3)), [2.0], rng, permutations=99)[1] for _ in range(300)]
     # p is uniform on {.01, ..., 1}: exactly 5 % are at most .05
     assert np.mean(np.array(nulls) <= 0.05) == pytest.approx(0.05, abs=0.038)
     assert np.mean(nulls) == pytest.approx(0.505, abs=0.05)

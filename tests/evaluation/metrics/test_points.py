@@ -21,9 +21,7 @@ def _sample(rng: np.random.Generator, modes: np.ndarray, std: float, n: int) -> 
     return modes[rng.integers(len(modes), size=n)] + std * rng.standard_normal((n, modes.shape[1]))
 
 
-@pytest.mark.parametrize(
-    ("modes", "std", "n"), [(_ring(), 0.01, 2500), (_grid(), 0.05, 2500), (_grid(), 0.05, 10_000)]
-)
+@pytest.mark.parametrize(("modes", "std", "n"), [(_ring(), 0.01, 2500), (_grid(), 0.05, 2500), (_grid(), 0.05, 10_000)])
 def test_a_perfect_sampler(modes: np.ndarray, std: float, n: int):
     rng = np.random.default_rng(0)
     runs = [mode_statistics(_sample(rng, modes, std, n), modes, std) for _ in range(30)]
@@ -48,9 +46,7 @@ def test_std_ratio_finds_shrinkage_that_hq_rewards():
 def test_std_ratio_in_other_dimensions():
     rng = np.random.default_rng(2)
     centres = np.array([[0.0] * 5, [10.0] * 5])
-    assert mode_statistics(_sample(rng, centres, 0.3, 20_000), centres, 0.3)["std_ratio"] == pytest.approx(
-        1, abs=0.01
-    )
+    assert mode_statistics(_sample(rng, centres, 0.3, 20_000), centres, 0.3)["std_ratio"] == pytest.approx(1, abs=0.01)
 
 
 def test_dropped_and_starved_modes():
@@ -62,6 +58,48 @@ def test_dropped_and_starved_modes():
     shares = np.array([1000, 1000, 1000, 10]) / 3010
     assert got["mode_kl"] == pytest.approx((shares * np.log(shares * 8)).sum() - 7 / 6020)
     assert got["std_ratio"] == pytest.approx(0.0, abs=1e-9)
+
+
+def test_a_perfect_sampler_of_unequal_weights():
+    rng = np.random.default_rng(9)
+    modes, std, n = _ring(4), 0.05, 2500
+    weights = np.array([8.0, 4.0, 3.0, 1.0])  # not normalised
+
+    def sample() -> np.ndarray:
+        return modes[rng.choice(4, size=n, p=weights / 16)] + std * rng.standard_normal((n, 2))
+
+    runs = [mode_statistics(sample(), modes, std, weights) for _ in range(60)]
+    assert {run["modes_strict"] for run in runs} == {4}
+    # N (2 KL) is chi-squared with K-1 degrees of freedom whatever the weights: mean K-1, variance 2(K-1)
+    scale = n * (1 - np.exp(-4.5))
+    kls = np.array([run["mode_kl"] for run in runs])
+    assert abs(kls.mean()) < 3.5 * np.sqrt(3 / 2) / scale / np.sqrt(60)
+    assert kls.std() == pytest.approx(np.sqrt(3 / 2) / scale, rel=0.35)
+    # as if the weights were equal it would be far from 0: the divergence of the weights from uniform
+    shares = weights / 16
+    expected = (shares * np.log(4 * shares)).sum()
+    assert mode_statistics(sample(), modes, std)["mode_kl"] == pytest.approx(expected, abs=0.05)
+
+
+def test_mode_kl_and_thresholds_with_weights_in_closed_form():
+    modes, weights = _ring(3), [0.90, 0.09, 0.01]
+    x = np.repeat(modes, [900, 8, 1], axis=0)
+    got = mode_statistics(x, modes, 0.01, weights)
+    shares = np.array([900, 8, 1]) / 909
+    assert got["mode_kl"] == pytest.approx((shares * np.log(shares / weights)).sum() - 2 / (2 * 909))
+    assert got["modes_strict"] == 2  # 8 < 0.1 · 909 · 0.09 = 8.2; one point is enough of 0.1 · 909 · 0.01 = 0.9
+    assert mode_statistics(np.full((50, 2), 9.0), modes, 0.01, weights)["mode_kl"] == pytest.approx(-np.log(0.01))
+
+
+def test_equal_weights_are_the_default():
+    x = _sample(np.random.default_rng(10), _ring(), 0.05, 500)
+    assert mode_statistics(x, _ring(), 0.05, [3] * 8) == pytest.approx(mode_statistics(x, _ring(), 0.05), rel=1e-12)
+
+
+@pytest.mark.parametrize("weights", [[1.0] * 7, [1.0] * 7 + [0.0], [1.0] * 7 + [np.nan]])
+def test_bad_weights_are_refused(weights: list[float]):
+    with pytest.raises(ValueError, match="weights must be 8 positive numbers"):
+        mode_statistics(np.zeros((3, 2)), _ring(), 0.1, weights)
 
 
 def test_nothing_of_high_quality():
@@ -96,9 +134,7 @@ def test_sliced_wasserstein_in_one_dimension_is_the_wasserstein_distance():
 def test_sliced_wasserstein_with_unequal_sizes():
     rng = np.random.default_rng(5)
     x, y = rng.standard_normal((6, 3)), rng.standard_normal((4, 3)) + 1
-    repeated = sliced_wasserstein(
-        np.repeat(x, 2, axis=0), np.repeat(y, 3, axis=0), np.random.default_rng(0), 10
-    )
+    repeated = sliced_wasserstein(np.repeat(x, 2, axis=0), np.repeat(y, 3, axis=0), np.random.default_rng(0), 10)
     assert sliced_wasserstein(x, y, np.random.default_rng(0), 10) == pytest.approx(repeated, rel=1e-12)
     # 0/1-valued points: squared and absolute distances coincide, so SciPy's W1 is an independent value.
     a, b = rng.integers(2, size=(30, 1)).astype(float), rng.integers(2, size=(47, 1)).astype(float)
@@ -109,18 +145,14 @@ def test_sliced_wasserstein_null_falls_as_one_over_n():
     rng = np.random.default_rng(6)
 
     def null(n: int) -> float:
-        return float(
-            np.mean([sliced_wasserstein(*rng.standard_normal((2, n, 8)), rng, 50) for _ in range(20)])
-        )
+        return float(np.mean([sliced_wasserstein(*rng.standard_normal((2, n, 8)), rng, 50) for _ in range(20)]))
 
     assert null(100) / null(400) == pytest.approx(4.0, rel=0.15)
 
 
 def test_energy_distance_between_shifted_normals():
     rng = np.random.default_rng(7)
-    values = [
-        energy_distance(rng.standard_normal((500, 1)), rng.standard_normal((500, 1)) + 1.0) for _ in range(60)
-    ]
+    values = [energy_distance(rng.standard_normal((500, 1)), rng.standard_normal((500, 1)) + 1.0) for _ in range(60)]
     assert np.mean(values) == pytest.approx(0.5418, abs=3 * np.std(values) / np.sqrt(60))
     assert np.std(values) / np.sqrt(60) < 0.015
 

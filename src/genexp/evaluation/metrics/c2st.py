@@ -55,9 +55,7 @@ def c2st_logreg_auc(
     return _cross_validated_auc(score, is_fake, identities, rng, folds)
 
 
-def c2st_knn_auc(
-    real: ArrayLike, fake: ArrayLike, rng: np.random.Generator, k: int = 5, folds: int = 5
-) -> float:
+def c2st_knn_auc(real: ArrayLike, fake: ArrayLike, rng: np.random.Generator, k: int = 5, folds: int = 5) -> float:
     """AUC of the share of generated rows among the k nearest training rows (Euclidean).
 
     Args:

@@ -45,9 +45,7 @@ def as_features(x: ArrayLike, name: str, min_rows: int = 1) -> Array:
     return matrix
 
 
-def as_pair(
-    x: ArrayLike, y: ArrayLike, names: tuple[str, str] = ("x", "y"), min_rows: int = 1
-) -> tuple[Array, Array]:
+def as_pair(x: ArrayLike, y: ArrayLike, names: tuple[str, str] = ("x", "y"), min_rows: int = 1) -> tuple[Array, Array]:
     """Check two feature matrices that are to be compared.
 
     Args:

@@ -17,8 +17,7 @@ correction is not to be trusted: compare at equal n instead.
 References:
     GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash Equilibrium (Heusel et al., 2017),
     https://arxiv.org/abs/1706.08500
-    Effectively Unbiased FID and Inception Score and Where to Find Them (Chong and Forsyth, 2020), on the
-    bias,
+    Effectively Unbiased FID and Inception Score and Where to Find Them (Chong and Forsyth, 2020), on the bias,
     https://arxiv.org/abs/1911.07023
 """
 
@@ -27,9 +26,7 @@ from numpy.typing import ArrayLike
 
 from genexp.evaluation.metrics.distances import Array, as_features, as_pair
 
-_CONDITION = (
-    1e-6  # ratio of Cholesky pivots below which eigenvalues of the product would lose half their digits
-)
+_CONDITION = 1e-6  # ratio of Cholesky pivots below which eigenvalues of the product would lose half their digits
 
 
 def trace_sqrt_product(cov1: ArrayLike, cov2: ArrayLike) -> float:

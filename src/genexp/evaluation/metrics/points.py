@@ -19,9 +19,7 @@ from genexp.evaluation.metrics.distances import Array, as_pair, squared_distance
 _HIGH_QUALITY = 3.0  # standard deviations from the nearest mode
 
 
-def mode_statistics(
-    x: ArrayLike, modes: ArrayLike, std: float, weights: ArrayLike | None = None
-) -> dict[str, float]:
+def mode_statistics(x: ArrayLike, modes: ArrayLike, std: float, weights: ArrayLike | None = None) -> dict[str, float]:
     r"""Compare points with a mixture of K isotropic Gaussians of one standard deviation.
 
     A point is of high quality if it lies within 3 std of the nearest mode. In 2-D a perfect sampler has
@@ -73,16 +71,12 @@ def mode_statistics(
     }
 
 
-def _std_ratio(
-    points: Array, mode_of_point: NDArray[np.int64], counts: NDArray[np.int64], std: float
-) -> float:
+def _std_ratio(points: Array, mode_of_point: NDArray[np.int64], counts: NDArray[np.int64], std: float) -> float:
     dim = points.shape[1]
     freedom = dim * (counts.sum() - np.count_nonzero(counts))  # each mode spends one point on its own mean
     if freedom <= 0:
         return float("nan")
-    sums = np.stack(
-        [np.bincount(mode_of_point, column, minlength=len(counts)) for column in points.T], axis=1
-    )
+    sums = np.stack([np.bincount(mode_of_point, column, minlength=len(counts)) for column in points.T], axis=1)
     means = sums / np.maximum(counts, 1)[:, None]
     variance = ((points - means[mode_of_point]) ** 2).sum() / freedom
     reach = _HIGH_QUALITY**2
@@ -142,11 +136,7 @@ def energy_distance(x: ArrayLike, y: ArrayLike) -> float:
     first, second = as_pair(x, y, min_rows=2)
     n, m = len(first), len(second)
     across = _distance_sum(first, second) / (n * m)
-    return (
-        2.0 * across
-        - _distance_sum(first, first) / (n * (n - 1))
-        - _distance_sum(second, second) / (m * (m - 1))
-    )
+    return 2.0 * across - _distance_sum(first, first) / (n * (n - 1)) - _distance_sum(second, second) / (m * (m - 1))
 
 
 def _distance_sum(a: Array, b: Array) -> float:
