@@ -12,7 +12,7 @@ from genexp.errors import UserError
 from genexp.evaluation.protocol import Protocol
 from genexp.models.base import GenerativeModel, Regime
 from genexp.reporting.loggers import LoggerFactory
-from genexp.runs import Run
+from genexp.runs import Run, make_importable
 from genexp.training import checkpoint
 from genexp.training.clock import Clock
 from genexp.training.randomness import seed_everything
@@ -159,6 +159,7 @@ def load_trained(run: Run, weights: str = "ema") -> Trained:
     """
     if weights not in ("ema", "raw"):
         raise UserError(f"weights={weights} is unknown: choose ema or raw.")
+    make_importable(run.python_path)
     state, refused = checkpoint.latest(run.checkpoints)
     if state is None:
         reason = f" ({refused[0]})" if refused else ""

@@ -4,8 +4,9 @@ import json
 import os
 import platform
 import subprocess
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -75,8 +76,18 @@ class Run:
         temporary.write_text(json.dumps(record, indent=2) + "\n")
         os.replace(temporary, path)
 
-    def create(self, plain: dict[str, Any], choices: dict[str, str]) -> None:
+    @property
+    def python_path(self) -> list[str]:
+        """Where the user's own models are found."""
+        return self.record.get("python_path", [])
+
+    def create(self, plain: dict[str, Any], choices: dict[str, str], python_path: Sequence[str] = ()) -> None:
         """Make the folder of a new run.
+
+        Arguments:
+            plain: the resolved config.
+            choices: the option chosen for each group.
+            python_path: folders in which the user's own models are found.
 
         Raises:
             UserError: if the folder holds another run already.
@@ -91,6 +102,7 @@ class Run:
             status="running",
             name=plain["name"],
             choices=choices,
+            python_path=list(python_path),
             identity=config.identity(plain),
             setting=config.identity(plain, with_seed=False),
             seed=plain["seed"],
@@ -126,6 +138,11 @@ class Run:
         """The lines of `scores.jsonl`, oldest first."""
         path = self.folder / "scores.jsonl"
         return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
+
+
+def make_importable(folders: Sequence[str]) -> None:
+    """Let Python find modules in these folders."""
+    sys.path[:0] = [folder for folder in folders if folder not in sys.path]
 
 
 def provenance() -> dict[str, Any]:

@@ -122,7 +122,7 @@ def test_sw2_of_a_shift():
 
 def test_modes_have_the_weights_of_the_density():
     mixture = GaussianMixture([[-1.0, 0.0], [1.0, 0.0], [0.0, 1.5]], std=0.1, weights=[6, 3, 1])
-    protocol = prepared(mixture)
+    protocol = prepared(mixture, pairwise_n=100)
     perfect = protocol.score(drawn(mixture, 4000, 10)[None]).metrics
     assert perfect["modes_strict"] == 3
     assert perfect["mode_kl"] == pytest.approx(0, abs=4 / 4000)  # its standard deviation is sqrt((K - 1) / 2) / N

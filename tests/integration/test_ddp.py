@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from tests.cases import Case
+from tests.processes import assert_same_bits, wait_for_step
 
 from genexp.runs import Run
 
@@ -92,3 +93,18 @@ def test_multirun_starts_two_processes_for_each_job(genexp, tmp_path):
     runs = [Run(path.parent) for path in sorted((tmp_path / "runs").glob("**/run.json"))]
     assert [run.record["status"] for run in runs] == ["complete"] * 2
     assert sorted(run.record["seed"] for run in runs) == [0, 1]
+
+
+def test_sigterm_stops_both_processes_and_the_run_goes_on(genexp, start, tmp_path):
+    long = [*Case("gan", "alternating").overrides, "max_steps=600", "log_every=20", "score_every=0"]
+    two = [*long, "checkpoint_every=600", "trainer=ddp", "trainer.devices=2"]
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    genexp("train", *two, f"run_dir={whole}")
+    process = start(["train", *two, f"run_dir={stopped}"])
+    wait_for_step(stopped, 100, process)
+    process.terminate()
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, output
+    assert 100 <= Run(stopped).record["step"] < 600
+    genexp("train", f"resume={stopped}")
+    assert_same_bits(whole, stopped)

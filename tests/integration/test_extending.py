@@ -31,6 +31,9 @@ def test_the_page_works(genexp, tmp_path):
     assert metrics["bpd_kind"] == "exact"
     assert run.record["status"] == "complete"
     assert "two_moons_gaussians" in done.stdout
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    genexp("sample", str(tmp_path / "run"), "n=4", cwd=elsewhere)  # the run knows where its code is
 
 
 def test_a_key_that_the_class_does_not_take_is_refused(genexp, tmp_path):

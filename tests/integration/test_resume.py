@@ -3,53 +3,17 @@
 import random
 import signal
 import time
-from pathlib import Path
 
 import numpy as np
 import torch
 from tests.cases import Case
+from tests.processes import assert_same_bits, wait_for_step
 
 from genexp.runs import Run
 from genexp.training import checkpoint
 
 GAN = Case("gan", "alternating").overrides
 STEPS = ["max_steps=1200", "log_every=20", "score_every=400", "checkpoint_every=60"]
-
-
-def flatten(value, path="") -> dict[str, object]:
-    if isinstance(value, dict):
-        return {k: v for key, item in value.items() for k, v in flatten(item, f"{path}/{key}").items()}
-    if isinstance(value, list | tuple):
-        return {k: v for i, item in enumerate(value) for k, v in flatten(item, f"{path}/{i}").items()}
-    return {path: value}
-
-
-def assert_same_bits(one: Path, other: Path) -> int:
-    """All tensors and numbers of the newest checkpoints, and all rows of metrics.csv; the number of tensors."""
-    states = [flatten(checkpoint.latest(folder / "checkpoints")[0]) for folder in (one, other)]
-    assert states[0].keys() == states[1].keys()
-    tensors = 0
-    for key, value in states[0].items():
-        if isinstance(value, torch.Tensor):
-            assert torch.equal(value, states[1][key]), key
-            tensors += 1
-        else:
-            assert value == states[1][key], key
-    assert (one / "metrics.csv").read_bytes() == (other / "metrics.csv").read_bytes()
-    return tensors
-
-
-def wait_for_step(folder: Path, step: int, process, timeout: float = 120.0) -> None:
-    end = time.monotonic() + timeout
-    while time.monotonic() < end:
-        path = folder / "metrics.csv"
-        if path.is_file():
-            last = path.read_text().strip().splitlines()[-1].split(",")[0]
-            if last.isdigit() and int(last) >= step:
-                return
-        assert process.poll() is None, process.stdout.read()
-        time.sleep(0.005)
-    raise AssertionError(f"step {step} was not reached")
 
 
 def test_killed_and_resumed_equals_uninterrupted(case, genexp, start, tmp_path):

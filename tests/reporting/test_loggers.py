@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.cases import Case
 
 from genexp.errors import UserError
 from genexp.reporting.loggers import Wandb
-from tests.cases import Case
 
 RUN = [o for o in Case("gan", "alternating").overrides if not o.startswith("logger")]
 RUN += ["max_steps=40", "log_every=10", "score_every=20", "run_dir=run"]

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-from genexp.commands.arguments import take_option
+from genexp.commands.admission import admit
 from genexp.errors import UserError
 
 RANK_VARIABLES = ("LOCAL_RANK", "NODE_RANK", "GROUP_RANK", "RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
@@ -38,11 +38,8 @@ def jobs(overrides: Sequence[str]) -> list[list[str]]:
     return [list(job) for batch in batches for job in batch]
 
 
-def multirun(original: list[str], overrides: list[str], config_dir: str | None) -> int:
+def run_all(overrides: list[str], config_dir: str | None) -> int:
     """Check every job, then run them one after another; 0 if all of them went well, else 1."""
-    from genexp.commands.train import admit
-
-    take_option(original, "--config-dir")
     extra = [] if config_dir is None else ["--config-dir", config_dir]
     todo = jobs(overrides)
     for job in todo:  # a misspelt key in the last job fails before the first one trains

@@ -4,18 +4,17 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
 from genexp import config as configs
+from genexp.commands.admission import Ticket, admit
 from genexp.commands.arguments import refuse_unknown_flags, take_flag, take_option
-from genexp.errors import Diverged, UserError
-from genexp.runs import RUN_DIR_VARIABLE, Run, new_folder, unfinished
+from genexp.commands.multirun import run_all
+from genexp.errors import Diverged
+from genexp.runs import RUN_DIR_VARIABLE, Run, make_importable
 
 USAGE = "genexp train [key=value ...] [-m] [--config-dir DIR] [--cfg]"
 HELP = f"""{USAGE}
@@ -43,87 +42,23 @@ def main(arguments: list[str]) -> int:
     if take_flag(arguments, "-h", "--help"):
         print(HELP, end="")
         return 0
-    original = list(arguments)
     multirun, show = take_flag(arguments, "-m", "--multirun"), take_flag(arguments, "--cfg")
     config_dir = take_option(arguments, "--config-dir")
     refuse_unknown_flags(arguments, USAGE)
     if multirun:
-        from genexp.commands.multirun import multirun as run_all
-
-        return run_all([a for a in original if a not in ("-m", "--multirun")], arguments, config_dir)
+        return run_all(arguments, config_dir)
     ticket = admit(arguments, config_dir)
     if show:
         print(OmegaConf.to_yaml(ticket.config), end="")
         return 0
-    if config_dir is not None:  # the user's own models are importable from their folder's parent and from here
-        sys.path[:0] = [str(Path.cwd()), str(Path(config_dir).resolve().parent)]
     return train(ticket)
-
-
-@dataclass
-class Ticket:
-    """What to train and where."""
-
-    config: DictConfig
-    choices: dict[str, str]
-    run: Run
-    is_new: bool
-    is_child: bool
-
-
-def admit(overrides: Sequence[str], config_dir: str | None) -> Ticket:
-    """Compose the config and find the run's folder; nothing is written.
-
-    Raises:
-        UserError: if the config is wrong or the run cannot be resumed.
-    """
-    if int(os.environ.get("LOCAL_RANK", "0")) > 0 and RUN_DIR_VARIABLE in os.environ:
-        decided = Run(os.environ[RUN_DIR_VARIABLE])  # a rank that Lightning started: the first one has decided all
-        return Ticket(configs.from_plain(decided.config), {}, decided, False, True)
-    given = {override.split("=", 1)[0] for override in overrides} - {"resume", "run_dir", "progress"}
-    composed = configs.compose_train(overrides, config_dir)
-    config, choices = composed.config, composed.choices
-    if config.name is None:
-        experiment = choices.get("experiment", "null")
-        config.name = experiment if experiment not in ("null", "None") else f"{choices['dataset']}_{choices['model']}"
-    run = _run_to_resume(config, bool(given))
-    if run is not None:
-        if given and configs.identity(configs.to_plain(config)) != run.record["identity"]:
-            raise UserError(
-                f"{run.folder} was trained with another config: give resume alone, or start a new run without it."
-            )
-        config = configs.from_plain({**run.config, "progress": config.progress})
-        return Ticket(config, choices, Run(run.folder.resolve()), False, False)
-    folder = Path(config.run_dir).resolve() if config.run_dir else new_folder(configs.to_plain(config))
-    if (folder / "run.json").exists():
-        raise UserError(f"{folder} holds a run already: add resume=auto to go on with it, or choose another run_dir.")
-    return Ticket(config, choices, Run(folder), True, False)
-
-
-def _run_to_resume(config: DictConfig, settings: bool) -> Run | None:
-    """The run that `resume` means, None to start anew.
-
-    `resume=auto` is the run in run_dir, or in this folder, or the newest unfinished one (of this config, if any setting
-    is given).
-    """
-    if config.resume is None:
-        return None
-    if config.resume != "auto":
-        return Run.open(config.resume)
-    if config.run_dir is not None:
-        run = Run(config.run_dir)
-        return run if (run.folder / "run.json").is_file() else None
-    if (Path.cwd() / "run.json").is_file():
-        return Run(Path.cwd())
-    return unfinished(config.paths.output, configs.identity(configs.to_plain(config)) if settings else None)
 
 
 def train(ticket: Ticket) -> int:
     """Train, score and show one run; the exit code."""
-    from genexp.training import checkpoint
-
     if not ticket.is_child:
         print(f"genexp: {ticket.config.name}, seed {ticket.config.seed}", flush=True)
+    from genexp.training import checkpoint  # brings torch, which takes seconds
 
     run, config = ticket.run, ticket.config
     state, refused = checkpoint.latest(run.checkpoints) if not ticket.is_new else (None, [])
@@ -148,11 +83,12 @@ def _train_steps(ticket: Ticket, state: dict[str, Any] | None, start: int) -> tu
     from genexp.trainer import make_trainer, model_size, set_threads
 
     run, config = ticket.run, ticket.config
+    make_importable(ticket.python_path)
     set_threads(config)
     session = build_session(config, start)
     with nullcontext() if ticket.is_child else run.locked():
         if ticket.is_new:
-            run.create(configs.to_plain(config), ticket.choices)
+            run.create(configs.to_plain(config), ticket.choices, ticket.python_path)
         if not ticket.is_child:
             os.environ[RUN_DIR_VARIABLE] = str(run.folder)
             run.update(status="running", parameters=model_size(session.model))

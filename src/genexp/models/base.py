@@ -190,7 +190,7 @@ class GenerativeModel(LightningModule):
     # --- saving -----------------------------------------------------------------------------------------------------
 
     def training_state(self) -> dict[str, Any]:
-        """Everything that a resumed run needs beside its config."""
+        """Everything that a resumed run needs beside its config; a collective that every rank must call."""
         assert self.regime is not None and self._players is not None
         return {
             "model": self.state_dict(),

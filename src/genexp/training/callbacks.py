@@ -151,8 +151,9 @@ class Checkpoints(Callback):
         if step == self._saved:
             return
         self._saved = step
+        state = pl_module.training_state()
         if trainer.is_global_zero:
-            checkpoint.save(self.folder, step, pl_module.training_state(), self.keep)
+            checkpoint.save(self.folder, step, state, self.keep)
             self.on_save(step)
 
 

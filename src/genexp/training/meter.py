@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from genexp.training.strategy import mean_over_ranks
+from genexp.training.strategy import gather, mean_over_ranks, world
 
 
 class Meter:
@@ -33,14 +33,20 @@ class Meter:
         self._pending.clear()
         return dict(zip(names, means.tolist(), strict=True))
 
-    def state_dict(self) -> dict[str, Tensor]:
-        """The values not flushed yet, so that a run that stops between two ticks loses no row."""
-        return {name: torch.stack(values).clone() for name, values in self._pending.items()}
+    def state_dict(self) -> list[dict[str, Tensor]]:
+        """Every rank's values not flushed yet, so that a run that stops between two ticks loses no row.
 
-    def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Take up saved values."""
+        A collective that every rank must call.
+        """
+        return gather({name: torch.stack(values).clone() for name, values in self._pending.items()})
+
+    def load_state_dict(self, state: list[dict[str, Tensor]]) -> None:
+        """Take up saved values: this rank's own, or the ranks' mean if there are more or fewer of them now."""
+        rank, size = world()
+        same = len(state) == size
         self._pending.clear()
-        for name, values in state.items():
+        for name in state[0]:
+            values = state[rank][name] if same else torch.stack([of_rank[name] for of_rank in state]).mean(0)
             self._pending[name] = list(values)
 
 

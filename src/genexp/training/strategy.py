@@ -68,6 +68,16 @@ def any_rank(flag: bool, device: torch.device | str = "cpu") -> bool:
     return bool(votes.item())
 
 
+def gather(value: dict[str, torch.Tensor]) -> list[dict[str, torch.Tensor]]:
+    """The `value` of every rank, in their order; a collective that every rank must call."""
+    _, size = world()
+    if size == 1:
+        return [value]
+    gathered: list[dict[str, torch.Tensor]] = [{} for _ in range(size)]
+    dist.all_gather_object(gathered, {name: tensor.cpu() for name, tensor in value.items()})
+    return gathered
+
+
 def mean_over_ranks(values: torch.Tensor) -> torch.Tensor:
     """The mean of `values` over the ranks."""
     _, size = world()

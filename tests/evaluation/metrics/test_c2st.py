@@ -45,15 +45,15 @@ def test_neighbours_see_what_a_linear_classifier_cannot():
 
 @pytest.mark.parametrize("test", TESTS)
 def test_resampled_perfect_data_read_a_half(test: Test):
-    # Repeated rows in both training and test folds would read about 0.7 to 0.8.
+    # Repeated rows in both training and test folds would read about 0.7 to 0.8. One value scatters by 0.03.
     pixels = load_digits().data / 16.0
     values = []
-    for seed in range(4):
+    for seed in range(16):
         rng = np.random.default_rng(seed)
         order = rng.permutation(len(pixels))
         real, held_out = pixels[order[:500]], pixels[order[500:1000]]
         values.append(test(real, held_out[rng.integers(500, size=500)], rng))
-    assert np.mean(values) == pytest.approx(0.5, abs=0.03)
+    assert np.mean(values) == pytest.approx(0.5, abs=0.025)
 
 
 @pytest.mark.parametrize("test", TESTS)

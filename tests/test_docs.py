@@ -1,0 +1,196 @@
+"""The pages hold to the program: commands compose, keys and options exist, links resolve, tables say what the code says.
+
+`python tests/test_docs.py` writes the table of options in docs/composing.md from the comments in conf/.
+"""
+
+import re
+import shlex
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+
+from genexp import config as configs
+from genexp.commands import evaluate, sample
+from genexp.commands.arguments import run_and_settings, take_flag, take_option
+from genexp.commands.multirun import jobs
+from genexp.errors import UserError
+from genexp.evaluation.anchors import ANCHORS
+from genexp.evaluation.registry import ARROWS, METRICS
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", flags=re.M | re.S)
+TOP_LEVEL = set(configs.TrainConfig.__dataclass_fields__)
+SETTINGS = {"evaluate": (evaluate.DEFAULTS, evaluate.USAGE), "sample": (sample.DEFAULTS, sample.USAGE)}
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return [body for found, body in FENCE.findall(page.read_text()) if found == language]
+
+
+def spans(page: Path) -> list[str]:
+    """The inline code of a page."""
+    return re.findall(r"`([^`\n]+)`", FENCE.sub("", page.read_text()))
+
+
+def commands() -> list[tuple[str, str]]:
+    """Every command line of a page's shell blocks and inline code, with the page's name."""
+    found = []
+    for page in PAGES:
+        text = "\n".join(blocks(page, "sh")).replace("\\\n", " ")
+        lines = [*text.splitlines(), *spans(page)]
+        found += [(page.name, line.strip()) for line in lines if re.match(r"(genexp|make|python) ", line.strip())]
+    return found
+
+
+def mentioned_keys() -> list[str]:
+    """Every `group.key` and every `key=value` of inline code, without the commands' own settings."""
+    keys = set()
+    for page in PAGES:
+        for span in spans(page):
+            key, _, value = span.partition("=")
+            known = key.split(".")[0] in TOP_LEVEL | {"experiment"}
+            if known and re.fullmatch(r"[a-z_0-9.]+", key) and ("." in key or "=" in span) and "..." not in value:
+                keys.add(span)
+    return sorted(keys)
+
+
+@cache
+def composed(*overrides: str):
+    return configs.compose_train(overrides).config
+
+
+def has_key(key: str) -> bool:
+    """Whether a key exists in the default config or with some option of its group."""
+    group = key.split(".")[0]
+    alternatives = [f"{group}={option}" for option in configs.options(group)]
+    return any(
+        OmegaConf.select(composed(*extra), key, default=composed) is not composed
+        for extra in [(), *((alternative,) for alternative in alternatives)]
+    )
+
+
+def options_table() -> str:
+    """Groups, options and the first comment of each option's file, in Markdown."""
+    lines = ["| group | option | what it is |", "|---|---|---|"]
+    for group in configs.groups():
+        for i, option in enumerate(configs.options(group)):
+            name = f"`{group}`" if i == 0 else ""
+            lines.append(f"| {name} | `{option}` | {configs.describe(group, option)} |")
+    return "\n".join(lines)
+
+
+def with_options_table(page: str) -> str:
+    start, end = "<!-- options -->\n", "<!-- /options -->"
+    before, rest = page.split(start)
+    return before + start + options_table() + "\n" + end + rest.split(end)[1]
+
+
+@pytest.fixture
+def user_folder(tmp_path, monkeypatch) -> Path:
+    """A folder with the modules and configs that docs/*.md tell a user to write."""
+    for page in PAGES:
+        for block in (*blocks(page, "python"), *blocks(page, "yaml")):
+            name = re.match(r"# (my_[\w/]+\.(py|yaml))\n", block)
+            if name:
+                (tmp_path / name[1]).parent.mkdir(parents=True, exist_ok=True)
+                (tmp_path / name[1]).write_text(block.split("\n", 1)[1])
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    return tmp_path
+
+
+def test_every_group_and_option_is_described_as_in_its_file():
+    page = (DOCS / "composing.md").read_text()
+    assert page == with_options_table(page), "write the table anew: python tests/test_docs.py"
+
+
+@pytest.mark.parametrize(("page", "line"), commands(), ids=lambda value: value)
+def test_every_command_line_is_understood(page, line, user_folder):
+    program, *words = shlex.split(line, comments=True)
+    if program == "make":
+        assert all(re.search(rf"^{word}:", (ROOT / "Makefile").read_text(), flags=re.M) for word in words)
+    elif program == "python":
+        assert (ROOT / words[0]).is_file()
+    elif words[0] in SETTINGS:
+        assert take_flag(words, "--help") or run_and_settings(words[1:], *SETTINGS[words[0]])
+    elif words[0] == "list":
+        config_dir = take_option(words, "--config-dir")
+        assert all(group == "runs" or configs.options(group, config_dir) for group in words[1:])
+    elif words != ["train", "--help"]:
+        assert words.pop(0) == "train"
+        config_dir = take_option(words, "--config-dir")
+        take_flag(words, "--cfg")
+        for overrides in jobs(words) if take_flag(words, "-m") else [words]:
+            build_what_is_cheap(configs.compose_train(overrides, config_dir).config)
+
+
+def build_what_is_cheap(config) -> None:
+    """The model and its update plan: what refuses combinations that compose but cannot work."""
+    plan = configs.build(config.plan, "plan")
+    model = configs.build(config.model, "model")
+    assert set(plan.players) == set(model.players())
+    for part in ("optimizer", "schedule", "ema", "evaluation", "dataset"):
+        configs.build(config[part], part)
+
+
+@pytest.mark.parametrize("span", mentioned_keys())
+def test_every_mentioned_key_exists(span):
+    key, _, value = span.partition("=")
+    if value and key in SETTINGS["sample"][0] | SETTINGS["evaluate"][0] and key not in TOP_LEVEL:
+        return
+    if key in configs.groups():
+        options = re.findall(r"\w+", value) or configs.options(key)
+        assert set(options) <= set(configs.options(key))
+    elif key.count(".") and value and not has_key(key):
+        raise UserError(f"no config has {key}")
+    else:
+        assert has_key(key)
+
+
+def slug(heading: str) -> str:
+    """The anchor that GitHub gives a heading."""
+    return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_relative_links_resolve(page):
+    links = re.findall(r"\]\((?!https?:)([^)\s]+)\)", FENCE.sub("", page.read_text()))
+    for link in links:
+        name, _, anchor = link.partition("#")
+        target = page.parent / name if name else page
+        if target.parent == DOCS / "images":  # written by benchmarks/recipes.py: a recipe's picture
+            assert target.stem in configs.options("experiment")
+            continue
+        assert target.exists(), link
+        if anchor:
+            headings = re.findall(r"^#+ (.*)$", FENCE.sub("", target.read_text()), flags=re.M)
+            assert anchor in map(slug, headings), link
+
+
+@pytest.mark.parametrize("script", ["recipes", "exactness", "throughput"])
+def test_scripts_find_their_place_in_the_readme(script):
+    readme = (ROOT / "README.md").read_text()
+    assert len(re.findall(rf"^<!-- {script} -->\n.+?\n<!-- /{script} -->$", readme, flags=re.M | re.S)) == 1
+
+
+def test_every_metric_is_described_as_in_the_registry():
+    rows = re.findall(r"^\| `([\w#.]+)` \| (.*?) \| (.*?) \|", (DOCS / "evaluation.md").read_text(), flags=re.M)
+    described = {name.replace("fd32", "fd#"): (arrow.strip(), null) for name, arrow, null in rows}
+    for name, info in METRICS.items():
+        assert described[name] == (ARROWS[info.better], "" if info.null is None else f"{info.null:g}"), name
+
+
+def test_every_anchor_is_described():
+    page = (DOCS / "evaluation.md").read_text()
+    assert all(f"| `{anchor}` |" in page for anchor in ANCHORS)
+
+
+if __name__ == "__main__":
+    composing = DOCS / "composing.md"
+    composing.write_text(with_options_table(composing.read_text()))
+    sys.exit()
