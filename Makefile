@@ -5,7 +5,7 @@ BIN := .venv/bin
 .PHONY: train test bench lint format clean
 
 train: .venv/ready  ## train the default experiment and print its scores
-	@$(BIN)/genexp train $(ARGS)
+	@$(BIN)/genexp train experiment=digits_dcgan $(ARGS)
 
 test: .venv/ready lint  ## format, lint, types, tests
 	@$(BIN)/pytest -n 2 -m "not slow" $(ARGS)

@@ -11,6 +11,8 @@ import argparse
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 from genexp.reporting.statistics import t_interval
@@ -30,7 +32,8 @@ def train(recipe: str, seed: int) -> Run:
     folder = RUNS / f"{recipe}-s{seed}"
     if not folder.is_dir() or Run(folder).record["status"] != "complete":
         command = [sys.executable, "-m", "genexp", "train", f"experiment={recipe}", f"seed={seed}"]
-        subprocess.run([*command, f"run_dir={folder}", "resume=auto"], check=True, cwd=ROOT)
+        quiet = ["progress=false", f"run_dir={folder}", "resume=auto"]
+        subprocess.run([*command, *quiet], check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
     return Run(folder)
 
 
@@ -54,6 +57,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("recipes", nargs="*", default=list(RECIPES))
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--jobs", type=int, default=2, help="runs side by side; the recipes take one thread each")
     parser.add_argument("--write-only", action="store_true")
     arguments = parser.parse_args()
     table = []
@@ -61,7 +65,8 @@ def main() -> None:
         if arguments.write_only:
             runs = [Run(path.parent) for path in sorted(RUNS.glob(f"{recipe}-s*/run.json"))]
         else:
-            runs = [train(recipe, seed) for seed in range(arguments.seeds)]
+            with ThreadPoolExecutor(arguments.jobs) as pool:
+                runs = list(pool.map(partial(train, recipe), range(arguments.seeds)))
         line, _ = row(recipe, runs)
         print(line)
         table.append(line)
@@ -72,7 +77,7 @@ def main() -> None:
         "recipes",
         ["| recipe | seeds | scores | seconds |", "|---|---|---|---|", *table],
         f"python benchmarks/recipes.py --seeds {arguments.seeds}",
-        "mean ± half-width of the 95 % t-interval over training seeds; averaged weights, held-out reference.",
+        "mean ± half-width of the 95 % t-interval over training seeds; averaged weights, held-out reference; two runs side by side, one thread each.",
     )
 
 

@@ -1,6 +1,9 @@
 """What the tests share: the real command line, and a parametrisation over all families."""
 
 import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests share the cores; before torch reads it
+
 import subprocess
 import sys
 from collections.abc import Callable, Sequence

@@ -28,7 +28,7 @@ OUTPUTS: dict[str, Callable[[], nn.Module]] = {
 def activation(choice: Activation) -> Callable[[], nn.Module]:
     """Returns the constructor of a hidden activation.
 
-    Args:
+    Arguments:
         choice: one of `relu`, `leaky_relu` (slope 0.2), `silu`, `gelu`, `elu`, `softplus`, `tanh`, or a
             callable without arguments that makes a module.
 
@@ -41,7 +41,7 @@ def activation(choice: Activation) -> Callable[[], nn.Module]:
 def output_activation(choice: Activation, shape: tuple[int, ...]) -> nn.Module:
     """Makes the last activation of a decoder.
 
-    Args:
+    Arguments:
         choice: `tanh` (data in [-1, 1]), `identity` (unbounded data, logits), a callable, or `auto`: tanh for
             images, which are stored in [-1, 1], and identity for vectors, which have no bounds.
         shape: the shape of one sample.

@@ -13,7 +13,7 @@ def choose(
 ) -> Callable[..., Part]:
     """Looks a part up by its name, and lets a callable pass: a person's own part needs no registration.
 
-    Args:
+    Arguments:
         choice: a name in `named`, or a callable that builds the part.
         named: the parts that have a name.
         key: the config key that the choice came from, for the error.
@@ -54,7 +54,7 @@ def data_shape(shape: Sequence[int]) -> tuple[int, ...]:
 def square_image_shape(shape: Sequence[int], network: str) -> tuple[int, int]:
     """Returns (channels, size) of a square image.
 
-    Args:
+    Arguments:
         shape: the shape of one sample.
         network: the config option that needs images, for the error.
 

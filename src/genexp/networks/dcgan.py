@@ -30,7 +30,7 @@ SMALLEST, LARGEST = 4, 7  # an automatic base map: every size has at most one in
 def base_map(size: int, base: int | None = None) -> tuple[int, int]:
     """Finds the base map of an image.
 
-    Args:
+    Arguments:
         size: height and width of the image, in pixels.
         base: height and width of the base map; None finds the one of 4 to 7 pixels.
 
@@ -86,7 +86,7 @@ def _block(convolution: nn.Module, norm: nn.Module | None, activate: Callable[[]
 class DCGANDecoder(nn.Module):
     """From latents to square images, doubling the map at each level.
 
-    Args:
+    Arguments:
         latent_dim: dimensions of a latent.
         shape: the shape of one image, (C, H, W) with H = W.
         width: channels at the finest hidden level; they double towards the base map.
@@ -173,7 +173,7 @@ class DCGANDecoder(nn.Module):
 class DCGANEncoder(nn.Module):
     """From square images to `outputs` numbers, halving the map at each level.
 
-    Args:
+    Arguments:
         shape: the shape of one image, (C, H, W) with H = W.
         outputs: numbers per image, unbounded: 1 for a critic, twice the latent dimensions for a VAE.
         width: channels at the finest hidden level; they double towards the base map.

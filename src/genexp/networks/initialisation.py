@@ -33,7 +33,7 @@ def fans(layer: Layer) -> tuple[float, float]:
     if it were (out, in, k, k) and ignores strides, so a DCGAN generator's signal would shrink or grow at each
     layer.
 
-    Args:
+    Arguments:
         layer: a linear layer or a convolution.
 
     Returns:
@@ -55,7 +55,7 @@ def torch_default(module: nn.Module) -> None:
 def normal(module: nn.Module, std: float = 0.02) -> None:
     r"""DCGAN's start: weights $\mathcal N(0, \sigma^2)$, gains of normalisations $\mathcal N(1, \sigma^2)$.
 
-    Args:
+    Arguments:
         module: the network, changed in place.
         std: the standard deviation.
 
@@ -75,7 +75,7 @@ def normal(module: nn.Module, std: float = 0.02) -> None:
 def orthogonal(module: nn.Module, gain: float = 1.0) -> None:
     """Weights whose rows (or columns) are orthonormal, times a gain; convolutions as (first axis, the rest).
 
-    Args:
+    Arguments:
         module: the network, changed in place.
         gain: the factor; all singular values of each flattened weight equal it.
 
@@ -90,7 +90,7 @@ def orthogonal(module: nn.Module, gain: float = 1.0) -> None:
 def xavier(module: nn.Module, gain: float = 1.0) -> None:
     r"""Normal weights of variance $2 g^2 / (\text{fan-in} + \text{fan-out})$, strides counted (see `fans`).
 
-    Args:
+    Arguments:
         module: the network, changed in place.
         gain: the factor $g$.
 
@@ -109,7 +109,7 @@ def kaiming(module: nn.Module, slope: float = 0.0) -> None:
     A transposed convolution on a 1x1 map (DCGAN's first layer) has fewer inputs per output than its kernel
     says, and starts smaller than this rule intends; a normalisation behind it makes that good.
 
-    Args:
+    Arguments:
         module: the network, changed in place.
         slope: the slope $a$ of the leaky ReLU behind each layer; 0 for a ReLU.
 

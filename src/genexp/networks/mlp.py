@@ -19,7 +19,7 @@ from genexp.networks.normalisation import Norm, vector_norm
 def hidden_layers(inputs: int, width: int, depth: int, act: Activation, norm: Norm) -> list[nn.Module]:
     """Makes `depth` times (linear, normalisation, activation).
 
-    Args:
+    Arguments:
         inputs: features that come in.
         width: features of each layer.
         depth: number of layers.
@@ -46,7 +46,7 @@ def hidden_layers(inputs: int, width: int, depth: int, act: Activation, norm: No
 class MLPDecoder(nn.Module):
     """From latents to data through `depth` hidden layers.
 
-    Args:
+    Arguments:
         latent_dim: dimensions of a latent.
         shape: the shape of one sample, (D,) or (C, H, W).
         width: features of each hidden layer.
@@ -95,7 +95,7 @@ class MLPDecoder(nn.Module):
 class MLPEncoder(nn.Module):
     """From data to `outputs` numbers through `depth` hidden layers.
 
-    Args:
+    Arguments:
         shape: the shape of one sample, (D,) or (C, H, W).
         outputs: numbers per sample, unbounded: 1 for a critic, twice the latent dimensions for a VAE.
         width: features of each hidden layer.

@@ -46,7 +46,7 @@ MAP_NORMS: dict[str, Callable[[int], nn.Module | None]] = {
 def vector_norm(choice: Norm) -> Callable[[int], nn.Module | None]:
     """Returns the constructor of a normalisation of vectors (B, D).
 
-    Args:
+    Arguments:
         choice: `none`, `batch`, `layer`, or a callable that takes the number of features; None means that
             nothing normalises.
 
@@ -59,7 +59,7 @@ def vector_norm(choice: Norm) -> Callable[[int], nn.Module | None]:
 def map_norm(choice: Norm) -> Callable[[int], nn.Module | None]:
     """Returns the constructor of a normalisation of feature maps (B, C, H, W).
 
-    Args:
+    Arguments:
         choice: `none`, `batch`, `layer` (over channels and pixels), `instance`, `group` (up to 32 groups), or
             a callable that takes the number of channels.
 
@@ -76,7 +76,7 @@ def batch_coupled(module: nn.Module) -> bool:
     the samples are not coupled. BatchNorm couples them; a layer of one's own says so with the class attribute
     `couples_samples = True`.
 
-    Args:
+    Arguments:
         module: the network, in either mode (the answer is about training).
 
     Returns:

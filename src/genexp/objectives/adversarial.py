@@ -37,7 +37,7 @@ class AdversarialLoss(ABC):
     def critic(self, real: Tensor, fake: Tensor) -> Tensor:
         """Returns what the critic minimises, a scalar.
 
-        Args:
+        Arguments:
             real: scores of data (B,).
             fake: scores of samples (B,), which carry no gradient to the generator.
         """
@@ -46,7 +46,7 @@ class AdversarialLoss(ABC):
     def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
         """Returns what the generator minimises, a scalar.
 
-        Args:
+        Arguments:
             fake: scores of samples (B,).
             real: scores of data (B,), for losses that compare the two.
         """
@@ -134,7 +134,7 @@ class LeastSquares(AdversarialLoss):
     half of Pearson's $\chi^2(p + q \,\|\, 2q)$ if the critic follows at once; at a fixed critic that coding
     pushes samples away from where there are too few of them, and $c = b$ (the default) does not.
 
-    Args:
+    Arguments:
         a: the critic's label for samples.
         b: the critic's label for data.
         c: the label that the generator wants its samples to have.
@@ -195,7 +195,7 @@ def single_loss(loss: AdversarialLoss, real: Tensor, fake: Tensor, fake_detached
     each forward pass. BatchNorm is exact (its running statistics move twice). A clip of the gradient's norm
     over both players would couple them: clip each by itself.
 
-    Args:
+    Arguments:
         loss: the pair of losses.
         real: scores of data (B,).
         fake: scores of samples (B,), with a graph through critic and generator.

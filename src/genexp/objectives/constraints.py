@@ -39,7 +39,7 @@ class WeightClip(Constraint):
     A one-hidden-layer ReLU critic of width $H$ on $d$ inputs then has a slope of at most $c^2 H \sqrt d$: the
     bound depends on the network, and so do the score's units and the right learning rate.
 
-    Args:
+    Arguments:
         bound: the largest absolute value $c$.
 
     Raises:

@@ -67,7 +67,7 @@ def bits_per_dim(log_prob: Tensor, dims: int, levels: int, range_width: float = 
 
     $$-\frac{1}{\log 2}\Bigl(\frac{\log p(y)}{D} + \log\frac{R}{L}\Bigr)$$
 
-    Args:
+    Arguments:
         log_prob: log-density per sample (B,), in nats, summed over dimensions.
         dims: the number of dimensions $D$.
         levels: grey levels per dimension $L$.
@@ -88,7 +88,7 @@ def bits_per_dim(log_prob: Tensor, dims: int, levels: int, range_width: float = 
 def dequantise(x: Tensor, levels: int, noise: Tensor) -> Tensor:
     """Spreads grey levels over equal bins that fill [-1, 1].
 
-    Args:
+    Arguments:
         x: data on the grid 2v/(levels - 1) - 1; values beside the grid are rounded to it.
         levels: grey levels, at least 2.
         noise: uniform on [0, 1), of the shape of `x`; fresh at each step of a training.
@@ -105,7 +105,7 @@ def dequantise(x: Tensor, levels: int, noise: Tensor) -> Tensor:
 def quantise(y: Tensor, levels: int) -> Tensor:
     """Returns the grid points whose bins hold `y`: the inverse of `dequantise`; outside, the nearest bin's.
 
-    Args:
+    Arguments:
         y: dequantised data or samples, in [-1, 1].
         levels: grey levels, at least 2.
 
@@ -119,7 +119,7 @@ def quantise(y: Tensor, levels: int) -> Tensor:
 def gaussian_log_prob(x: Tensor, mean: Tensor, log_variance: Tensor) -> Tensor:
     r"""Returns $\log \mathcal N(x; \mu, \mathrm{diag}\,\sigma^2)$ per sample (B,), in nats.
 
-    Args:
+    Arguments:
         x: data (B, ...).
         mean: the mean $\mu$, of a shape that broadcasts to that of `x`.
         log_variance: $\log\sigma^2$, of a shape that broadcasts to that of `x`: one per dimension, or one for
@@ -132,7 +132,7 @@ def gaussian_log_prob(x: Tensor, mean: Tensor, log_variance: Tensor) -> Tensor:
 def gaussian_kl(mean: Tensor, log_variance: Tensor) -> Tensor:
     r"""Returns $\mathrm{KL}(\mathcal N(\mu, \mathrm{diag}\,\sigma^2) \| \mathcal N(0, I))$ (B,), in nats.
 
-    Args:
+    Arguments:
         mean: (B, ...).
         log_variance: $\log\sigma^2$ (B, ...).
 
@@ -149,7 +149,7 @@ def elbo(log_likelihood: Tensor, kl: Tensor, beta: float = 1.0) -> Tensor:
 
     With $\beta \geq 1$ it is a lower bound of $\log p(x)$, the tightest at 1; with $\beta < 1$ it is none.
 
-    Args:
+    Arguments:
         log_likelihood: log p(x|z) of one draw of z per sample (B,).
         kl: divergence of the posterior from the prior (B,).
         beta: the factor of the divergence.
@@ -161,7 +161,7 @@ def elbo(log_likelihood: Tensor, kl: Tensor, beta: float = 1.0) -> Tensor:
 class ELBO:
     r"""A VAE's loss: the *negative* evidence lower bound $-E\log p(x|z) + \beta\,\mathrm{KL}$.
 
-    Args:
+    Arguments:
         beta: the factor of the divergence: 1 bounds the likelihood, more makes latents independent of each
             other at the price of reconstruction (beta-VAE).
 
@@ -193,7 +193,7 @@ def importance_weighted(log_weights: Tensor) -> Tensor:
     It grows with $K$ in expectation, to $\log p(x)$. Print `effective_sample_size` beside it: with a poor
     proposal it is still far off at K = 5000.
 
-    Args:
+    Arguments:
         log_weights: $\log p(x|z_k) + \log p(z_k) - \log q(z_k|x)$ with $z_k \sim q$, shape (K, B), in nats.
 
     References:
@@ -206,7 +206,7 @@ def importance_weighted(log_weights: Tensor) -> Tensor:
 def effective_sample_size(log_weights: Tensor) -> Tensor:
     r"""Returns $(\sum_k w_k)^2 / \sum_k w_k^2$ per sample (B,): from 1 (one weight holds all) to K.
 
-    Args:
+    Arguments:
         log_weights: logarithms of importance weights (K, B).
     """
     return torch.exp(2 * torch.logsumexp(log_weights, 0) - torch.logsumexp(2 * log_weights, 0))

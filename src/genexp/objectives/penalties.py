@@ -59,7 +59,7 @@ class Penalty(ABC):
     def __call__(self, critic: Critic, real: Tensor, fake: Tensor, uniform: Uniform) -> Tensor:
         """Returns the unweighted penalty, a float32 scalar with a graph to the critic alone.
 
-        Args:
+        Arguments:
             critic: maps data (B, ...) to raw scores (B,) or (B, 1), in training mode, without BatchNorm.
             real: data (B, ...).
             fake: samples (B, ...); their graph to the generator is cut here.
@@ -73,7 +73,7 @@ def input_gradient(critic: Critic, points: Tensor) -> Tensor:
 
     In float32 at least, under autocast too: squared gradients lose their small entries in half precision.
 
-    Args:
+    Arguments:
         critic: maps (B, ...) to scores (B,) or (B, 1).
         points: where to take the gradient (B, ...); their own graph is cut.
 
@@ -103,7 +103,7 @@ class GradientPenalty(Penalty):
     with one $\varepsilon \sim U[0, 1)$ per sample. One-sided it is
     $E\max(0, \|\nabla D(\hat x)\|_2 - t)^2$, and slopes below the target cost nothing.
 
-    Args:
+    Arguments:
         weight: the factor $\lambda$; 10 in the paper, 0.1 in its 2-D toys.
         target: the norm $t$: 1, or 0 for a penalty that is centred at zero.
         one_sided: whether norms below the target are free.
@@ -147,7 +147,7 @@ class R1(Penalty):
     half, so that its `reg=10` is $\gamma = 20$. The gradient is taken with respect to data in their own
     range: $\gamma$ is four times as strong on [0, 1] as on [-1, 1].
 
-    Args:
+    Arguments:
         weight: the factor $\gamma$. The default 1 damps a non-saturating GAN critically on one point
             (Dirac-GAN); 0.1 suits 2-D toys.
         interval: evaluated every so many steps; 16 makes it nearly free.
@@ -174,7 +174,7 @@ class R2(Penalty):
 
     The mirror of `R1`, and mostly its companion: `penalty=[r1,r2]`.
 
-    Args:
+    Arguments:
         weight: the factor $\gamma$.
         interval: evaluated every so many steps.
 

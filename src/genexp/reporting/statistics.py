@@ -15,7 +15,7 @@ from scipy import stats
 def t_interval(values: ArrayLike, level: float = 0.95) -> tuple[float, float]:
     r"""Student interval of the mean, :math:`\bar x \pm t_{n-1} s/\sqrt n`.
 
-    Args:
+    Arguments:
         values: One number per run ``(n,)``.
         level: Coverage, between 0 and 1.
 
@@ -37,7 +37,7 @@ def t_interval(values: ArrayLike, level: float = 0.95) -> tuple[float, float]:
 def welch_t(a: ArrayLike, b: ArrayLike) -> float:
     """Two-sided p-value of Welch's t-test that two methods have the same mean.
 
-    Args:
+    Arguments:
         a: One number per run of the first method, at least two.
         b: One number per run of the second, at least two.
 
@@ -62,7 +62,7 @@ def holm(pvalues: ArrayLike) -> NDArray[np.float64]:
 
     Sorted upwards, :math:`\tilde p_{(i)} = \max_{j \le i} \min(1, (m-j+1)\, p_{(j)})`.
 
-    Args:
+    Arguments:
         pvalues: ``(m,)``.
 
     Returns:
@@ -90,7 +90,7 @@ def expected_best_of_k(values: ArrayLike, k: int) -> float:
 
     .. math:: E[\min_k] = \sum_i x_{(i)} \binom{n-i}{k-1} \Big/ \binom{n}{k}
 
-    Args:
+    Arguments:
         values: One number per run ``(n,)``, lower is better (negate those where higher is).
         k: Number of trials, from 1 (the mean) to n (the minimum).
 
@@ -116,7 +116,7 @@ def expected_best_of_k(values: ArrayLike, k: int) -> float:
 def iqm(values: ArrayLike) -> float:
     """Interquartile mean: the mean after a quarter of the runs (rounded down) is cut at either end.
 
-    Args:
+    Arguments:
         values: ``(n,)``, for instance normalised scores of datasets times seeds.
 
     Returns:

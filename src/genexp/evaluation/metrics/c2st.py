@@ -28,7 +28,7 @@ def c2st_logreg_auc(
 ) -> float:
     """AUC of an L2-regularised logistic regression (C = 1) on features standardised by the training folds.
 
-    Args:
+    Arguments:
         real_features: ``(N, d)``.
         fake_features: ``(M, d)``.
         rng: Assigns rows to folds.
@@ -58,7 +58,7 @@ def c2st_logreg_auc(
 def c2st_knn_auc(real: ArrayLike, fake: ArrayLike, rng: np.random.Generator, k: int = 5, folds: int = 5) -> float:
     """AUC of the share of generated rows among the k nearest training rows (Euclidean).
 
-    Args:
+    Arguments:
         real: ``(N, d)``, features or pixels.
         fake: ``(M, d)``.
         rng: Assigns rows to folds.

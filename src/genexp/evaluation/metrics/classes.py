@@ -13,7 +13,7 @@ from genexp.evaluation.metrics.distances import Array
 def class_histogram(labels: ArrayLike, num_classes: int) -> Array:
     """Share of each class.
 
-    Args:
+    Arguments:
         labels: Integers ``(N,)`` from 0 to num_classes - 1.
         num_classes: K.
 
@@ -36,7 +36,7 @@ def class_histogram(labels: ArrayLike, num_classes: int) -> Array:
 def total_variation(p: ArrayLike, q: ArrayLike) -> float:
     r"""Total variation :math:`\frac12 \sum_k |p_k - q_k|`.
 
-    Args:
+    Arguments:
         p: Shares or counts ``(K,)``.
         q: Shares or counts ``(K,)``.
 
@@ -53,7 +53,7 @@ def total_variation(p: ArrayLike, q: ArrayLike) -> float:
 def kl_divergence(p: ArrayLike, q: ArrayLike) -> float:
     r"""Kullback-Leibler divergence :math:`\sum_k p_k \log(p_k / q_k)`, in nats.
 
-    Args:
+    Arguments:
         p: Shares or counts ``(K,)``.
         q: Shares or counts ``(K,)``.
 
@@ -72,7 +72,7 @@ def kl_divergence(p: ArrayLike, q: ArrayLike) -> float:
 def modes_covered(p_gen: ArrayLike, p_ref: ArrayLike, threshold: float = 0.2) -> int:
     """Number of classes that receive at least ``threshold`` times their share in the reference.
 
-    Args:
+    Arguments:
         p_gen: Shares or counts of the generated samples ``(K,)``.
         p_ref: Shares or counts of the reference ``(K,)``.
         threshold: Fraction of the reference's share.

@@ -24,7 +24,7 @@ _PAIRS_AT_ONCE = 2**22  # entries of the differences that are recomputed in one 
 def as_features(x: ArrayLike, name: str, min_rows: int = 1) -> Array:
     """Check a feature matrix and return it as float64.
 
-    Args:
+    Arguments:
         x: Features ``(N, d)``.
         name: What the error message calls it.
         min_rows: The fewest rows that make sense.
@@ -48,7 +48,7 @@ def as_features(x: ArrayLike, name: str, min_rows: int = 1) -> Array:
 def as_pair(x: ArrayLike, y: ArrayLike, names: tuple[str, str] = ("x", "y"), min_rows: int = 1) -> tuple[Array, Array]:
     """Check two feature matrices that are to be compared.
 
-    Args:
+    Arguments:
         x: Features ``(N, d)``.
         y: Features ``(M, d)``.
         names: What the error messages call them.
@@ -72,7 +72,7 @@ def as_pair(x: ArrayLike, y: ArrayLike, names: tuple[str, str] = ("x", "y"), min
 def row_slices(rows: int, columns: int) -> Iterator[slice]:
     """Cut ``rows`` so that a block of ``columns`` columns stays small in memory.
 
-    Args:
+    Arguments:
         rows: Number of rows to cover.
         columns: Width of the matrix whose blocks will be formed.
 
@@ -87,7 +87,7 @@ def row_slices(rows: int, columns: int) -> Iterator[slice]:
 def squared_distances(a: Array, b: Array) -> Array:
     """All squared Euclidean distances between the rows of two matrices.
 
-    Args:
+    Arguments:
         a: ``(N, d)``, float64 and finite.
         b: ``(M, d)``, float64 and finite.
 
@@ -103,7 +103,7 @@ def squared_distances(a: Array, b: Array) -> Array:
 def squared_distance_blocks(a: Array, b: Array) -> Iterator[tuple[slice, Array]]:
     """The rows of :func:`squared_distances` in blocks, for sets whose full matrix would not fit.
 
-    Args:
+    Arguments:
         a: ``(N, d)``, float64 and finite.
         b: ``(M, d)``, float64 and finite.
 
@@ -134,7 +134,7 @@ def row_identities(x: Array) -> NDArray[np.int64]:
     The numbers depend on nothing but which rows are equal: what is dealt by them, as folds are, stays where it was
     when another machine rounds the last bit of a feature differently.
 
-    Args:
+    Arguments:
         x: ``(N, d)``.
 
     Returns:

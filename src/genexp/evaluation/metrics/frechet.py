@@ -36,7 +36,7 @@ def trace_sqrt_product(cov1: ArrayLike, cov2: ArrayLike) -> float:
     :math:`L^\top S_2 L`; singular ones take the nuclear norm of :math:`S_1^{1/2} S_2^{1/2}`, because the
     square root of an eigenvalue that should be 0 would turn 1e-16 into 1e-8.
 
-    Args:
+    Arguments:
         cov1: Symmetric positive semi-definite ``(d, d)``.
         cov2: Symmetric positive semi-definite ``(d, d)``.
 
@@ -67,7 +67,7 @@ def frechet_bias(cov: ArrayLike, n: int) -> float:
     The total null bias of FD with samples of n and m rows is ``frechet_bias(cov, n) + frechet_bias(cov, m)``;
     for the identity in d dimensions one term is :math:`(d + d(d+1)/4)/n`.
 
-    Args:
+    Arguments:
         cov: Covariance ``(d, d)``.
         n: Number of rows.
 
@@ -92,7 +92,7 @@ def frechet_bias(cov: ArrayLike, n: int) -> float:
 def frechet_distance(x: ArrayLike, y: ArrayLike) -> float:
     """Fréchet distance between Gaussian fits of two samples (covariances with ``ddof=1``).
 
-    Args:
+    Arguments:
         x: Features ``(N, d)``, N at least 2.
         y: Features ``(M, d)``, M at least 2.
 
@@ -109,7 +109,7 @@ def frechet_distance(x: ArrayLike, y: ArrayLike) -> float:
 def frechet_distance_corrected(x: ArrayLike, y: ArrayLike) -> float:
     """Fréchet distance less the null bias of both samples: 0 on average for a perfect generator.
 
-    Args:
+    Arguments:
         x: Features ``(N, d)``, N at least 2.
         y: Features ``(M, d)``, M at least 2.
 

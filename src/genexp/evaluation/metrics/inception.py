@@ -19,7 +19,7 @@ from genexp.evaluation.metrics.distances import as_features
 def inception_score(probs: ArrayLike) -> float:
     """Inception score of class probabilities, on all samples at once (no splits).
 
-    Args:
+    Arguments:
         probs: ``(N, K)``, rows that sum to 1.
 
     Returns:

@@ -24,7 +24,7 @@ def jackknife_error(
 
     .. math:: \mathrm{SE}^2 = \frac{g-1}{g} \sum_{j=1}^{g} (\theta_{-j} - \bar\theta)^2
 
-    Args:
+    Arguments:
         statistic: A function of rows; it is called once per block, on x without the block.
         x: Generated samples or features, first axis N.
         blocks: g, at least 2 and at most N.

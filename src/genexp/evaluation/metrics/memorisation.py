@@ -25,7 +25,7 @@ from genexp.evaluation.metrics.ranks import mann_whitney
 def nearest_distances(a: ArrayLike, b: ArrayLike) -> Array:
     """Euclidean distance of each row of ``a`` to its nearest row of ``b``.
 
-    Args:
+    Arguments:
         a: ``(N, d)``.
         b: ``(M, d)``.
 
@@ -50,7 +50,7 @@ def copy_rate(generated: ArrayLike, train: ArrayLike, held_out: ArrayLike, quant
     generator reads ``quantile`` and a generator that copies a share c of the time reads about c + (1 - c) *
     quantile.
 
-    Args:
+    Arguments:
         generated: ``(N, d)``.
         train: ``(T, d)``, what the generator was fitted to.
         held_out: ``(M, d)``, real rows that it never saw.
@@ -74,7 +74,7 @@ def copy_rate_interval(rate: float, n: int, level: float = 0.95) -> tuple[float,
 
     It covers the randomness of the generated rows, not that of the threshold.
 
-    Args:
+    Arguments:
         rate: The observed share.
         n: The number of generated rows behind it.
         level: Coverage of the interval.
@@ -97,7 +97,7 @@ def copy_rate_interval(rate: float, n: int, level: float = 0.95) -> tuple[float,
 def c_t(generated: ArrayLike, train: ArrayLike, held_out: ArrayLike) -> tuple[float, float]:
     """Mann-Whitney comparison of distances to the training set: generated against held-out rows.
 
-    Args:
+    Arguments:
         generated: ``(N, d)``.
         train: ``(T, d)``.
         held_out: ``(M, d)``.
@@ -121,7 +121,7 @@ def c_t(generated: ArrayLike, train: ArrayLike, held_out: ArrayLike) -> tuple[fl
 def duplicate_share(x: ArrayLike) -> float:
     """Share of rows that repeat an earlier row exactly.
 
-    Args:
+    Arguments:
         x: ``(N, d)``; on the data's grid for images, since dequantised copies differ in the last bits.
 
     Returns:

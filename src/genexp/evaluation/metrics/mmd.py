@@ -34,7 +34,7 @@ def median_bandwidth(ref: ArrayLike) -> float:
     Compute it once on the reference and freeze it; a bandwidth that follows the generator makes scores
     incomparable.
 
-    Args:
+    Arguments:
         ref: Features ``(N, d)``; of more than 2000 rows the first 2000 are used, so the rows must be in
             random order.
 
@@ -55,7 +55,7 @@ def median_bandwidth(ref: ArrayLike) -> float:
 def mmd_rbf(x: ArrayLike, y: ArrayLike, bandwidths: Sequence[float]) -> float:
     r"""Unbiased squared MMD with :math:`k(a, b) = \exp(-|a-b|^2 / 2\sigma^2)`, averaged over bandwidths.
 
-    Args:
+    Arguments:
         x: Features ``(N, d)``, N at least 2.
         y: Features ``(M, d)``, M at least 2.
         bandwidths: The σ, in the units of the features.
@@ -90,7 +90,7 @@ def mmd_permutation_test(
     One pooled kernel serves all permutations: with 0/1 columns :math:`z`, :math:`z^\top K z` is the sum
     within a permuted sample, so a single matrix product does the work. It needs :math:`8(N+M)^2` bytes.
 
-    Args:
+    Arguments:
         x: Features ``(N, d)``, N at least 2.
         y: Features ``(M, d)``, M at least 2.
         bandwidths: The σ, in the units of the features.
@@ -128,7 +128,7 @@ def mmd_permutation_test(
 def kid(x: ArrayLike, y: ArrayLike) -> float:
     r"""Kernel distance with :math:`k(a, b) = (a^\top b / d + 1)^3`, unbiased, on all samples.
 
-    Args:
+    Arguments:
         x: Features ``(N, d)``, N at least 2.
         y: Features ``(M, d)``, M at least 2.
 

@@ -26,7 +26,7 @@ def mode_statistics(x: ArrayLike, modes: ArrayLike, std: float, weights: ArrayLi
     :math:`1 - e^{-4.5} = 0.98889` of them; more means that the modes are too narrow, so read ``hq`` beside
     ``std_ratio``.
 
-    Args:
+    Arguments:
         x: Points ``(N, d)``.
         modes: Centres ``(K, d)``.
         std: Standard deviation of each mode, along each axis.
@@ -89,7 +89,7 @@ def sliced_wasserstein(x: ArrayLike, y: ArrayLike, rng: np.random.Generator, pro
 
     A shift by v in d dimensions gives :math:`|v|^2/d` on average. Under equal distributions it falls as 1/N.
 
-    Args:
+    Arguments:
         x: ``(N, d)``.
         y: ``(M, d)``; the sizes may differ.
         rng: Draws the directions.
@@ -122,7 +122,7 @@ def sliced_wasserstein(x: ArrayLike, y: ArrayLike, rng: np.random.Generator, pro
 def energy_distance(x: ArrayLike, y: ArrayLike) -> float:
     r"""Energy distance :math:`2 E|X-Y| - E|X-X'| - E|Y-Y'|`, unbiased.
 
-    Args:
+    Arguments:
         x: ``(N, d)``, N at least 2.
         y: ``(M, d)``, M at least 2.
 

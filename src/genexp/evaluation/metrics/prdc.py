@@ -30,7 +30,7 @@ def prdc(real: ArrayLike, fake: ArrayLike, k: int = 5) -> dict[str, float]:
 
     Closed balls make identical rows score as such: constant sets that coincide have precision 1, not 0.
 
-    Args:
+    Arguments:
         real: Reference features ``(N, d)``, N above k.
         fake: Generated features ``(M, d)``, M above k; take M = N, otherwise coverage is not comparable.
         k: Which neighbour sets the radius.
@@ -71,7 +71,7 @@ def expected_coverage(n_real: int, n_fake: int, k: int) -> float:
 
     which is the chance that not all of the k nearest of the other N + M - 1 rows are real.
 
-    Args:
+    Arguments:
         n_real: N.
         n_fake: M.
         k: Which neighbour sets the radius.

@@ -16,7 +16,7 @@ def mann_whitney(x: Array, y: Array) -> tuple[float, float]:
 
     .. math:: U = \sum_{ij} 1[x_i > y_j] + \tfrac12 1[x_i = y_j]
 
-    Args:
+    Arguments:
         x: ``(n,)``.
         y: ``(m,)``.
 
