@@ -73,12 +73,12 @@ def main() -> None:
         images = ROOT / "docs" / "images"
         images.mkdir(parents=True, exist_ok=True)
         shutil.copy(runs[0].samples / "final-ema.png", images / f"{recipe}.png")
-    fill(
-        "recipes",
-        ["| recipe | seeds | scores | seconds |", "|---|---|---|---|", *table],
-        f"python benchmarks/recipes.py --seeds {arguments.seeds}",
-        "mean ± half-width of the 95 % t-interval over training seeds; averaged weights, held-out reference; two runs side by side, one thread each.",
+    remark = (
+        "mean ± half-width of the 95 % t-interval over training seeds; averaged weights against the held-out reference; "
+        f"{arguments.jobs} runs side by side, one thread each."
     )
+    head = ["| recipe | seeds | scores | seconds |", "|---|---|---|---|"]
+    fill("recipes", [*head, *table], f"python benchmarks/recipes.py --seeds {arguments.seeds}", remark)
 
 
 if __name__ == "__main__":
