@@ -57,7 +57,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("recipes", nargs="*", default=list(RECIPES))
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--jobs", type=int, default=2, help="runs side by side; the recipes take one thread each")
+    parser.add_argument("--jobs", type=int, default=1, help="runs side by side")
     parser.add_argument("--write-only", action="store_true")
     arguments = parser.parse_args()
     table = []
@@ -74,8 +74,8 @@ def main() -> None:
         images.mkdir(parents=True, exist_ok=True)
         shutil.copy(runs[0].samples / "final-ema.png", images / f"{recipe}.png")
     remark = (
-        "mean ± half-width of the 95 % t-interval over training seeds; averaged weights against the held-out reference; "
-        f"{arguments.jobs} runs side by side, one thread each."
+        "mean ± half-width of the 95 % t-interval over training seeds; averaged weights, held-out reference; "
+        f"{arguments.jobs} at a time, one thread each."
     )
     head = ["| recipe | seeds | scores | seconds |", "|---|---|---|---|"]
     fill("recipes", [*head, *table], f"python benchmarks/recipes.py --seeds {arguments.seeds}", remark)

@@ -175,6 +175,12 @@ def test_relative_links_resolve(page):
             assert anchor in map(slug, headings), link
 
 
+def test_make_train_is_the_experiment_that_the_readme_names():
+    line = re.search(r"genexp train (.*) \$\(ARGS\)", (ROOT / "Makefile").read_text())
+    named = re.search(r"`(experiment=\w+)`", (ROOT / "README.md").read_text())
+    assert line and named and line[1] == named[1]
+
+
 @pytest.mark.parametrize("script", ["recipes", "exactness", "throughput"])
 def test_scripts_find_their_place_in_the_readme(script):
     readme = (ROOT / "README.md").read_text()
