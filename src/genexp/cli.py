@@ -26,7 +26,7 @@ HELP = """genexp {version}: train, measure and compare deep generative models.
   genexp list      [GROUP | runs]         {list}
 
 Examples
-  genexp train                                        the default experiment: a DCGAN on 8x8 digits
+  genexp train experiment=digits_dcgan                a recipe: a DCGAN on the 8x8 digits
   genexp train experiment=digits_dcgan loss=hinge seed=3
   genexp train model=vae dataset=two_moons network=mlp
   genexp train -m loss=hinge,least_squares seed=0,1   every combination, each in a process of its own

@@ -249,13 +249,18 @@ def _sentence(error: Exception, config_dir: str | None) -> str:
 def _nearest_key(key: str, config_dir: str | None) -> str:
     """A suggestion for a misspelt key, from its neighbours in the default config."""
     parent, _, leaf = key.lstrip("+~").rpartition(".")
+    group, _, option = parent.partition(".")
+    if group == "penalty" and option in options("penalty", config_dir):
+        return f" choose that penalty with penalty={option}."
     node: Any = None
     if parent:
         with suppress(HydraException, OmegaConfBaseException):  # a suggestion is no reason to fail
             node = OmegaConf.select(compose("train"), parent)
-    top = [*TrainConfig.__dataclass_fields__, "experiment"]
-    known = [str(k) for k in node] if isinstance(node, DictConfig) else top
-    return _nearest(leaf, known) or f" {parent or 'the config'} has {', '.join(known)}."
+    if isinstance(node, DictConfig):
+        close = "" if leaf in node else _nearest(key, [f"{parent}.{name}" for name in node])
+        return close or f" the chosen {parent} does not take it."
+    known = [*TrainConfig.__dataclass_fields__, "experiment"]
+    return _nearest(leaf, known) or f" the config has {', '.join(known)}."
 
 
 def save_yaml(plain: dict[str, Any], path: Path) -> None:

@@ -164,7 +164,10 @@ def commit() -> str | None:
             ["git", "-C", str(here), "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, timeout=5
         )
         dirty = subprocess.run(
-            ["git", "-C", str(here), "status", "--porcelain", "-uno", "."], capture_output=True, text=True, timeout=5
+            ["git", "-C", str(here), "status", "--porcelain", "-uno", ":/src", ":/conf"],
+            capture_output=True,
+            text=True,
+            timeout=5,
         )
     except (OSError, subprocess.TimeoutExpired):
         return None

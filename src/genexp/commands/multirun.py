@@ -40,6 +40,8 @@ def jobs(overrides: Sequence[str]) -> list[list[str]]:
 
 def run_all(overrides: list[str], config_dir: str | None) -> int:
     """Check every job, then run them one after another; 0 if all of them went well, else 1."""
+    if any(override.startswith("run_dir=") for override in overrides):
+        raise UserError("Each job of a sweep has a folder of its own: leave run_dir out, or set paths.output.")
     extra = [] if config_dir is None else ["--config-dir", config_dir]
     todo = jobs(overrides)
     for job in todo:  # a misspelt key in the last job fails before the first one trains

@@ -40,7 +40,7 @@ class OptimizerFactory:
         **options: Any,
     ) -> None:
         for name, value in (("lr", lr), ("critic_lr", critic_lr)):
-            if value is not None and not value > 0:
+            if value is not None and (not isinstance(value, int | float) or not value > 0):
                 raise UserError(f"optimizer.{name}={value} is not a learning rate: give a positive number.")
         self.algorithm = get_class(algorithm)
         self.lr, self.critic_lr, self.options = lr, critic_lr, options
