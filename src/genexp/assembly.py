@@ -13,7 +13,7 @@ from genexp.evaluation.protocol import Protocol
 from genexp.models.base import GenerativeModel, Regime
 from genexp.reporting.loggers import LoggerFactory
 from genexp.runs import Run, make_importable
-from genexp.training import checkpoint
+from genexp.training import checkpoint, strategy
 from genexp.training.clock import Clock
 from genexp.training.randomness import seed_everything
 
@@ -23,12 +23,11 @@ class Hardware:
     """The `trainer` group: where and how fast the steps run, nothing of what they compute.
 
     Raises:
-        UserError: for a precision that two optimizers cannot share, or a batch that does not divide among the devices.
+        UserError: for what this machine or several players cannot do, or a batch that does not divide among devices.
     """
 
     accelerator: str
     devices: int
-    num_nodes: int
     strategy: str
     precision: str
     threads: int | None
@@ -49,30 +48,35 @@ class Hardware:
 
     def check(self, batch_size: int) -> None:
         """Refuse what cannot work, before anything starts."""
-        if not isinstance(self.devices, int) or self.devices < 1:
-            raise UserError(f"trainer.devices={self.devices} is out of range: give a whole number of at least 1.")
-        if self.precision not in ("32-true", "bf16-mixed", "64-true"):
+        for name, known in (
+            ("accelerator", ("auto", "cpu", "gpu")),
+            ("strategy", ("auto", strategy.NAME)),
+            ("precision", ("32-true", "bf16-mixed")),  # float16 would need a gradient scaler for each player
+        ):
+            if getattr(self, name) not in known:
+                raise UserError(f"trainer.{name}={getattr(self, name)} is not supported: use {' or '.join(known)}.")
+        for name in ("devices", "inner_steps", "threads"):
+            value = getattr(self, name)
+            if not (isinstance(value, int) and value >= 1) and not (name == "threads" and value is None):
+                raise UserError(f"trainer.{name}={value} is out of range: give a whole number of at least 1.")
+        if batch_size % self.devices:
             raise UserError(
-                f"trainer.precision={self.precision} is not supported: use 32-true, bf16-mixed or 64-true "
-                "(float16 needs one gradient scaler for each player)."
+                f"batch_size={batch_size} does not divide among {self.devices} processes: "
+                f"choose a multiple of {self.devices}."
             )
-        world = self.devices * self.num_nodes
-        if batch_size % world:
-            raise UserError(
-                f"batch_size={batch_size} does not divide among {world} processes: choose a multiple of {world}."
-            )
-        if world > 1 and self.strategy == "auto":
+        if self.devices > 1 and self.strategy == "auto":
             raise UserError("Several devices need a strategy that knows players: add trainer=ddp.")
-        if self.accelerator == "gpu" and torch.cuda.device_count() < self.devices:
+        gpus = torch.cuda.device_count()
+        if self.on_gpu and gpus < self.devices:
             raise UserError(
-                f"trainer.devices={self.devices} but this machine shows {torch.cuda.device_count()} GPUs: "
+                f"trainer.devices={self.devices} but this machine shows {gpus} GPUs: "
                 "set trainer.accelerator=cpu or fewer devices."
             )
 
     @property
-    def world_size(self) -> int:
-        """Processes that train together."""
-        return self.devices * self.num_nodes
+    def on_gpu(self) -> bool:
+        """Whether the steps run on CUDA devices; `auto` takes them where there are any."""
+        return self.accelerator == "gpu" or (self.accelerator == "auto" and torch.cuda.is_available())
 
 
 @dataclass

@@ -38,7 +38,10 @@ genexp COMMAND --help tells more about a command.
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; the exit code is 0, 2 when the user can mend something, 3 when the run diverged."""
+    """Run a command; the exit code.
+
+    0; 1 when a job of a sweep failed; 2 when the user can mend something; 3 when the run diverged; 130 after Ctrl-C.
+    """
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(HELP.format(version=__version__, **COMMANDS), end="")
@@ -53,6 +56,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         sentence = str(error).strip()
         print(f"genexp: {sentence if sentence.endswith(('.', '?')) else f'{sentence}.'}", file=sys.stderr)
         return error.exit_code
+    except OSError as error:
+        print(f"genexp: {error.strerror or error}: {error.filename or 'see above'}.", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("genexp: interrupted.", file=sys.stderr)
         return 130

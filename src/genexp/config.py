@@ -257,7 +257,7 @@ def _nearest_key(key: str, config_dir: str | None) -> str:
         with suppress(HydraException, OmegaConfBaseException):  # a suggestion is no reason to fail
             node = OmegaConf.select(compose("train"), parent)
     if isinstance(node, DictConfig):
-        close = "" if leaf in node else _nearest(key, [f"{parent}.{name}" for name in node])
+        close = "" if leaf in node else _nearest(key, [f"{parent}.{name!s}" for name in node])
         return close or f" the chosen {parent} does not take it."
     known = [*TrainConfig.__dataclass_fields__, "experiment"]
     return _nearest(leaf, known) or f" the config has {', '.join(known)}."

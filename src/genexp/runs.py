@@ -65,8 +65,15 @@ class Run:
 
     @property
     def record(self) -> dict[str, Any]:
-        """The content of `run.json`."""
-        return json.loads((self.folder / "run.json").read_text())
+        """The content of `run.json`.
+
+        Raises:
+            UserError: if it is damaged.
+        """
+        try:
+            return dict(json.loads((self.folder / "run.json").read_text()))
+        except (ValueError, TypeError) as error:
+            raise UserError(f"{self.folder / 'run.json'} is damaged: move the folder away.") from error
 
     def update(self, **values: Any) -> None:
         """Change values of `run.json`, atomically."""
@@ -75,6 +82,14 @@ class Run:
         temporary = path.with_name(f".run.json.{os.getpid()}.part")
         temporary.write_text(json.dumps(record, indent=2) + "\n")
         os.replace(temporary, path)
+
+    @property
+    def readable(self) -> bool:
+        """Whether `run.json` is whole; a damaged run is not listed."""
+        try:
+            return bool(self.record)
+        except UserError:
+            return False
 
     @property
     def python_path(self) -> list[str]:
@@ -190,7 +205,7 @@ def new_folder(plain: dict[str, Any]) -> Path:
 def all_runs(output: Path | str) -> list[Run]:
     """The runs under `output`, oldest first."""
     found = sorted(Path(output).glob("**/run.json"), key=lambda path: path.stat().st_mtime)
-    return [Run(path.parent) for path in found]
+    return [run for run in (Run(path.parent) for path in found) if run.readable]
 
 
 def unfinished(output: Path | str, identity: str | None) -> Run | None:

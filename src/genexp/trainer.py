@@ -10,7 +10,7 @@ from lightning.pytorch import LightningModule, Trainer
 from omegaconf import DictConfig
 
 from genexp import config as configs
-from genexp.assembly import Session
+from genexp.assembly import Hardware, Session
 from genexp.reporting.watch import Watch
 from genexp.runs import Run
 from genexp.training import strategy
@@ -18,11 +18,11 @@ from genexp.training.callbacks import Checkpoints, GracefulStop, MetricRows, qui
 from genexp.training.progress import Bar
 
 
-def set_threads(config: DictConfig) -> None:
+def set_threads(hardware: Hardware) -> None:
     """Give this process its share of the cores."""
-    threads = config.trainer.threads
-    if threads is None and config.trainer.devices > 1 and not torch.cuda.is_available():
-        threads = max(1, (os.cpu_count() or 1) // config.trainer.devices)
+    threads = hardware.threads
+    if threads is None and hardware.devices > 1 and not hardware.on_gpu:
+        threads = max(1, (os.cpu_count() or 1) // hardware.devices)
     if threads is not None:
         torch.set_num_threads(threads)
 
@@ -52,9 +52,8 @@ def make_trainer(
         callbacks.append(Bar(rows, shown))
     hardware = session.hardware
     trainer = Trainer(
-        accelerator=hardware.accelerator,
+        accelerator="gpu" if hardware.on_gpu else "cpu",
         devices=hardware.devices,
-        num_nodes=hardware.num_nodes,
         strategy=hardware.strategy,
         precision=hardware.precision,  # type: ignore[arg-type]
         max_epochs=1,  # the sampler yields the steps that are left, once

@@ -66,5 +66,9 @@ def test_headers():
     assert metric_info("fd32c").header == "fd32c ↓ 0"
     assert metric_info("fd2048").header == "fd2048 ↓"
     assert metric_info("density").header == "density → 1"
+    assert metric_info("coverage").header == "coverage ↑"
+    assert metric_info("coverage", {"n": 500, "k": 5}).header == "coverage ↑ 0.969"
+    assert metric_info("coverage", {"n": 5000, "k": 3}).header == "coverage ↑ 0.875"
+    assert metric_info("coverage", {"n": 500, "k": None}).header == "coverage ↑"
     assert metric_info("params").header == "params"
     assert all(metric.null is not None for metric in METRICS.values() if metric.better == "target")

@@ -55,6 +55,7 @@ def test_a_corrupt_checkpoint_is_refused_and_the_previous_one_used(genexp, tmp_p
         genexp("train", *GAN, *STEPS[1:], "max_steps=300", "keep_checkpoints=3", f"run_dir={folder}")
     newest = checkpoint.saved(broken / "checkpoints")[0]
     newest.write_bytes(newest.read_bytes()[:-1000])
+    Run(broken).update(status="running")  # as if it had died while it wrote the last one
     done = genexp("train", f"resume={broken}")
     assert done.stderr.count("truncated or corrupt") == 1
     assert "going on from step 240" in done.stdout

@@ -15,6 +15,7 @@ FINGERPRINT = {
     "features": "digits_cnn32",
     "features_sha256": "0123456789abcdef",
     "n": 500,
+    "k": 5,
     "draws": 4,
     "reference": "ref",
 }
@@ -56,6 +57,12 @@ def test_header_headline_error_and_caption():
     caption = "digits: 4 draws of 500 samples, features digits_cnn32 (01234567), reference split ref"
     assert caption in " ".join(text.split())
     assert "scores.jsonl" not in text  # nothing is left out
+
+
+def test_the_null_of_coverage_is_that_of_the_settings():
+    with_k = [dataclasses.replace(GAN, fingerprint={**FINGERPRINT, "k": k}) for k in (3, 5)]
+    headers = [score_markdown({"gan": scores}, columns=["coverage"]).splitlines()[0] for scores in with_k]
+    assert headers == ["|  | coverage ↑ 0.876 |", "|  | coverage ↑ 0.969 |"]
 
 
 def test_anchors_are_dimmed_and_models_are_not():

@@ -33,6 +33,8 @@ def admit(overrides: Sequence[str], config_dir: str | None) -> Ticket:
     if int(os.environ.get("LOCAL_RANK", "0")) > 0 and RUN_DIR_VARIABLE in os.environ:
         decided = Run(os.environ[RUN_DIR_VARIABLE])  # a rank that Lightning started: the first one has decided all
         return Ticket(configs.from_plain(decided.config), {}, decided, decided.python_path, False, True)
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise UserError("genexp starts the processes of a distributed run itself: give trainer=ddp trainer.devices=2.")
     given = {override.split("=", 1)[0] for override in overrides} - {"resume", "run_dir", "progress"}
     composed = configs.compose_train(overrides, config_dir)
     config, choices = composed.config, composed.choices

@@ -58,7 +58,10 @@ def run_and_settings(arguments: Sequence[str], defaults: Mapping[str, Any], usag
         key, text = argument.split("=", 1)
         if key not in defaults:
             raise UserError(f"There is no setting {key}: the settings are {', '.join(defaults)}.")
-        value = yaml.safe_load(text) if text else None
+        try:
+            value = yaml.safe_load(text) if text else None
+        except yaml.YAMLError:
+            value = text
         default = defaults[key]
         if isinstance(default, float) and isinstance(value, int):
             value = float(value)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from genexp.commands.arguments import run_and_settings, take_flag
+from genexp.errors import UserError
 from genexp.runs import Run, commit
 
 USAGE = "genexp evaluate RUN [weights=ema] [bound_samples=16]"
@@ -22,6 +23,8 @@ def main(arguments: list[str]) -> int:
         )
         return 0
     folder, settings = run_and_settings(arguments, DEFAULTS, USAGE)
+    if settings["bound_samples"] < 1:
+        raise UserError(f"bound_samples={settings['bound_samples']} is out of range: give at least 1.")
     evaluate(Run.open(folder), **settings)
     return 0
 

@@ -5,9 +5,11 @@ itself start the ranks of a distributed run.
 """
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from types import FrameType
 
 from genexp.commands.admission import admit
 from genexp.errors import UserError
@@ -51,9 +53,25 @@ def run_all(overrides: list[str], config_dir: str | None) -> int:
     for number, job in enumerate(todo, 1):
         print(f"genexp: job {number} of {len(todo)}: {' '.join(job)}", flush=True)
         command = [sys.executable, "-m", "genexp", "train", *job, *extra]
-        code = subprocess.run(command, env=environment, check=False).returncode
+        code = _wait(subprocess.Popen(command, env=environment))
         if code:
             failed.append((job, code))
     for job, code in failed:
         print(f"genexp: failed with exit code {code}: {' '.join(job)}", file=sys.stderr)
     return 1 if failed else 0
+
+
+def _wait(process: subprocess.Popen[bytes]) -> int:
+    """The job's exit code; a signal to the sweep lets the job save before the sweep ends."""
+
+    def forward(number: int, frame: FrameType | None) -> None:
+        if number == signal.SIGTERM:  # Ctrl-C reaches the job by itself
+            process.terminate()
+        sys.exit(process.wait() or 128 + number)
+
+    previous = {number: signal.signal(number, forward) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        return process.wait()
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

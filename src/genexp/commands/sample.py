@@ -31,10 +31,10 @@ def main(arguments: list[str]) -> int:
 
     trained = load_trained(run, settings["weights"])
     samples = draw(trained.model, settings["n"], settings["seed"], temperature=settings["temperature"])
-    stem = f"sample-{trained.weights}-seed{settings['seed']}-n{settings['n']}"
+    stem = f"sample-{trained.weights}-seed{settings['seed']}-n{settings['n']}-t{settings['temperature']}"
     target = Path(settings["out"]) if settings["out"] else run.samples / stem
     target.parent.mkdir(parents=True, exist_ok=True)
-    image, numbers = target.with_suffix(".png"), target.with_suffix(".npz")
+    image, numbers = (target.with_name(target.name + ending) for ending in (".png", ".npz"))
     picture(samples, image)
     np.savez_compressed(numbers, samples=samples.numpy(), seed=settings["seed"], step=trained.step)
     print(f"picture  {relative(image)}\nsamples  {relative(numbers)}  {tuple(samples.shape)}")

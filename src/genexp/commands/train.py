@@ -61,6 +61,9 @@ def train(ticket: Ticket) -> int:
     from genexp.training import checkpoint  # brings torch, which takes seconds
 
     run, config = ticket.run, ticket.config
+    if not ticket.is_new and not ticket.is_child and run.record["status"] == "complete":
+        print(f"genexp: {run.folder} is complete: score it again with genexp evaluate.")
+        return 0
     state, refused = checkpoint.latest(run.checkpoints) if not ticket.is_new else (None, [])
     for sentence in refused:
         print(f"genexp: {sentence}", file=sys.stderr)
@@ -79,12 +82,12 @@ def train(ticket: Ticket) -> int:
 
 def _train_steps(ticket: Ticket, state: dict[str, Any] | None, start: int) -> tuple[int | None, list[Any]]:
     """Run the steps; the signal that ended them early, or None, and the loggers, still open."""
-    from genexp.assembly import build_session
+    from genexp.assembly import Hardware, build_session
     from genexp.trainer import make_trainer, model_size, set_threads
 
     run, config = ticket.run, ticket.config
     make_importable(ticket.python_path)
-    set_threads(config)
+    set_threads(Hardware.of(config.trainer, config.batch_size))
     session = build_session(config, start)
     with nullcontext() if ticket.is_child else run.locked():
         if ticket.is_new:

@@ -1,6 +1,7 @@
 """The base of all sources of data, and of those that lie in memory."""
 
 import hashlib
+import signal
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -111,6 +112,7 @@ class DataModule(LightningDataModule, ABC):
             sampler=StepSampler(steps.start, steps.stop),
             collate_fn=_as_it_is,
             num_workers=self.num_workers,
+            worker_init_fn=_leave_signals_to_the_run,
             persistent_workers=self.num_workers > 0,
             pin_memory=torch.cuda.is_available(),
             generator=torch.Generator().manual_seed(0),  # the loader draws a seed for its workers: not from the run's
@@ -219,6 +221,12 @@ def digest(pixels: Tensor, labels: Tensor) -> str:
         sha.update(part.numpy().tobytes())
     sha.update(labels.numpy().astype("<i8").tobytes())
     return sha.hexdigest()
+
+
+def _leave_signals_to_the_run(worker: int) -> None:
+    """A signal to the whole group must not kill the workers of a run that is about to save."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _as_it_is(batch: Any) -> Any:

@@ -1,7 +1,10 @@
 """The generators that every table shows beside the models: what perfect, copying and crude look like.
 
-Each is a function of a real split and a generator of random numbers; rows are flat, ``(N, D)``, in float64.
+Each is a function of a real split and a generator of random numbers; rows are flat, ``(N, D)``, in float64. The
+split may be an array, or something that makes only those rows that are asked for.
 """
+
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,18 +17,26 @@ ANCHORS = ("perfect", "copycat", "kde", "gaussian", "uniform")
 _GAUSSIAN_ROWS = 5000
 
 
-def subset(rows: Array, n: int, rng: np.random.Generator) -> Array:
+class Rows(Protocol):
+    """A set of rows, of which a slice or an array of indices gives ``(n, D)``."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: Any, /) -> Array: ...
+
+
+def subset(rows: Rows, n: int, rng: np.random.Generator) -> Array:
     """`n` different rows in random order, or all if there are fewer: a perfect generator, or a copier."""
     return rows[rng.permutation(len(rows))[:n]]
 
 
-def kernel_density(rows: Array, n: int, bandwidth: float, rng: np.random.Generator) -> Array:
+def kernel_density(rows: Rows, n: int, bandwidth: float, rng: np.random.Generator) -> Array:
     """`n` samples of a Gaussian kernel density estimate: training rows with noise of std `bandwidth`."""
     centres = rows[rng.integers(0, len(rows), size=n)]
     return centres + bandwidth * rng.standard_normal(centres.shape)
 
 
-def gaussian(rows: Array, n: int, rng: np.random.Generator) -> Array:
+def gaussian(rows: Rows, n: int, rng: np.random.Generator) -> Array:
     r"""`n` samples of the Gaussian with the mean and covariance of the first 5000 rows.
 
     With the centred rows :math:`A` and standard normal :math:`z`, :math:`A^\top z / \sqrt{N-1}` has the

@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genexp.errors import UserError
+from genexp.evaluation.pixels import SplitImages
 
 ORIENTATIONS = 4
 """How many orientations an unlabelled image is shown in."""
@@ -109,11 +110,11 @@ class Trained:
     num_classes: int
 
 
-def train_features(x: Tensor, y: Tensor, num_classes: int, settings: TrainingSettings) -> Trained:
+def train_features(x: Tensor | SplitImages, y: Tensor, num_classes: int, settings: TrainingSettings) -> Trained:
     """Train a `FeatureNet` with AdamW on one thread, without touching the global generators.
 
     Arguments:
-        x: images (N, C, H, W) in [-1, 1].
+        x: images (N, C, H, W) in [-1, 1], or a split of which only a batch at a time is made floats.
         y: labels (N,); not read if `num_classes` is 0: then the network learns to tell orientations.
         num_classes: the number of classes of the data.
         settings: how to train.
@@ -133,7 +134,7 @@ def train_features(x: Tensor, y: Tensor, num_classes: int, settings: TrainingSet
     return Trained(net, features.mean(dim=0).float(), scale.float(), num_classes)
 
 
-def _trained_net(x: Tensor, y: Tensor, num_classes: int, settings: TrainingSettings) -> FeatureNet:
+def _trained_net(x: Tensor | SplitImages, y: Tensor, num_classes: int, settings: TrainingSettings) -> FeatureNet:
     generator = torch.Generator().manual_seed(settings.seed)
     net = FeatureNet(x.shape[1:], num_classes, settings.dim, generator)
     per_epoch = len(x) // settings.batch_size

@@ -31,6 +31,7 @@ from genexp.evaluation.feature_training import (
     exact_arithmetic,
     train_features,
 )
+from genexp.evaluation.pixels import SplitImages
 
 Array = NDArray[np.float64]
 
@@ -139,8 +140,8 @@ def extractor_for(
         if read_key(content) == key:  # a damaged file has no key and is trained again
             return _from_bytes(name, content)
     print(f"genexp: training the feature network of {data.name} once, about a minute", file=sys.stderr, flush=True)
-    split = data.split("train")
-    content = to_bytes(train_features(split.x, split.y, data.num_classes, settings), key)
+    images = SplitImages(data, "train")
+    content = to_bytes(train_features(images, images.labels, data.num_classes, settings), key)
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name}.{os.getpid()}.part")

@@ -1,8 +1,8 @@
 """The protocol of images: Fréchet distance, two-sample tests, precision and recall, classes, memorisation.
 
 Pixels are on the data's own grid and in units of [0, 1]: an image off the grid would be told from real ones
-by its rounding alone. Features rank the models, pixels detect what features do not see, and the distances to
-the training set show copies, which every other number rewards.
+by its rounding alone. Features rank the models, pixels (pooled where images are large) detect what features do
+not see, and the distances to the training set show copies, which every other number rewards.
 """
 
 import math
@@ -27,17 +27,21 @@ from genexp.evaluation.metrics.memorisation import duplicate_share, nearest_dist
 from genexp.evaluation.metrics.mmd import median_bandwidth, mmd_permutation_test
 from genexp.evaluation.metrics.prdc import prdc
 from genexp.evaluation.metrics.ranks import mann_whitney
+from genexp.evaluation.pixels import PART, PixelGrid, SplitImages, SplitPixels
 from genexp.evaluation.protocol import Array, Protocol
 
 MODE_THRESHOLD = 0.2
 """A class counts as covered with this part of its share: one sample would be the classifier's noise."""
 COPY_QUANTILE = 0.01
 """The null value of `copy_rate`."""
+MOST_TRAIN = 60_000
+"""Training images, the first ones, that distances and anchors look at: larger sets would take minutes per score."""
+_TRAIN_PART = 10_000
 
 
 @dataclass(frozen=True)
 class ImageSet:
-    """As the metrics see images: pixels (N, D) in [0, 1], features (N, d), shares (K,) of classes if any."""
+    """As the metrics see images: pooled pixels (N, D) in [0, 1], features (N, d), shares (K,) of classes if any."""
 
     pixels: Array
     features: Array
@@ -96,19 +100,24 @@ class ImageProtocol(Protocol):
             raise UserError(
                 f"{data.name} has shape {tuple(data.shape)}, not (C, H, W): choose evaluation=points for it."
             )
-        reference, val = data.split("ref").x, data.split("val").x
+        reference, val = SplitImages(data, "ref"), SplitImages(data, "val")
         if self.n is not None and self.n > len(reference):
             raise UserError(f"evaluation.n={self.n} is more than the reference has: give at most {len(reference)}.")
         if min(len(reference), len(val)) <= self.k:
             raise UserError(f"{data.name} has too few images in ref or val: both need more than {self.k}.")
         self.extractor = self._features(data, self.cache_dir)
+        self._grid = PixelGrid(data.shape, data.levels)
         self._ref = self._see(reference[: self.size])
         self._val = self._see(val[: self.fast_n])
-        self._train = self._pixels(data.split("train").x)
+        self._train = SplitImages(data, "train", MOST_TRAIN)
+        self._train_grey = torch.cat([self._grid.pool(self._grid.snap(part)) for part in self._train.split(PART)])
         self._bandwidths = [median_bandwidth(self._ref.pixels) * scale for scale in (1.0, 0.25)]
-        self._held_out_distances = nearest_distances(self._ref.pixels[: self.pairwise_n], self._train)
+        self._held_out_distances = self._distances(self._ref.pixels[: self.pairwise_n])
 
     def _fingerprint(self) -> dict[str, typing.Any]:
+        # What small images and sets do not need is not named: their fingerprints stay what they were.
+        pooling = {"pixel_pooling": self._grid.pooling} if self._grid.pooling > 1 else {}
+        train = {} if self._train.whole else {"train_images": len(self._train)}
         return {
             "features": self.extractor.name,
             "features_version": self.extractor.version,
@@ -116,6 +125,8 @@ class ImageProtocol(Protocol):
             "k": self.k,
             "permutations": self.permutations,
             "pairwise_n": self.pairwise_n,
+            **pooling,
+            **train,
         }
 
     def _names(self) -> list[str]:
@@ -160,10 +171,15 @@ class ImageProtocol(Protocol):
 
     def _memorisation(self, pixels: Array) -> dict[str, float]:
         """`copy_rate` and `c_t` of `metrics.memorisation`, each distance computed once and not four times."""
-        distances = nearest_distances(pixels, self._train)
+        distances = self._distances(pixels)
         z, auc = mann_whitney(distances, self._held_out_distances)
         threshold = np.quantile(self._held_out_distances, COPY_QUANTILE)
         return {"copy_rate": float((distances < threshold).mean()), "ct_z": z, "ct_auc": auc}
+
+    def _distances(self, pixels: Array) -> Array:
+        """Distances (N,) of pixels (N, D) to their nearest training image, without all of these in float64."""
+        parts = (self._grid.unit(part).numpy() for part in self._train_grey.split(_TRAIN_PART))
+        return np.minimum.reduce([nearest_distances(pixels, part) for part in parts])
 
     def _fast(self, samples: Tensor) -> dict[str, float]:
         val, seen = self._val, self._see(samples)
@@ -182,9 +198,9 @@ class ImageProtocol(Protocol):
         return metrics
 
     def _baselines(self) -> dict[str, Callable[[np.random.Generator], Array]]:
-        n, train = self.size, self._train
-        floor = self._pixels(self.data.split("floor").x)
-        low, high = np.zeros(train.shape[1]), np.ones(train.shape[1])
+        n, train = self.size, SplitPixels(self._train, self._grid)
+        floor = SplitPixels(SplitImages(self.data, "floor"), self._grid)
+        low, high = np.zeros(math.prod(self.data.shape)), np.ones(math.prod(self.data.shape))
         makers: dict[str, Callable[[np.random.Generator], Array]] = {
             "perfect": lambda rng: anchors.subset(floor, n, rng),
             "copycat": lambda rng: anchors.subset(train, n, rng),
@@ -196,19 +212,16 @@ class ImageProtocol(Protocol):
 
     def _see(self, x: Tensor) -> ImageSet:
         """Images (N, C, H, W) in [-1, 1] as the metrics see them."""
-        pixels = self._pixels(x)
-        images = torch.from_numpy(2.0 * pixels - 1.0).float().reshape(x.shape)
-        features, labels = self.extractor.look(images)
-        shares = None if labels is None else class_histogram(labels, self.data.num_classes)
-        return ImageSet(pixels, features, shares)
-
-    def _pixels(self, x: Tensor) -> Array:
-        """Flat pixels (N, D) in [0, 1] on the data's grid."""
-        pixels = (x.detach().cpu().double().flatten(1).numpy() + 1.0) / 2.0
-        if self.data.levels is not None:
-            steps = self.data.levels - 1
-            pixels = np.round(pixels * steps) / steps
-        return np.clip(pixels, 0.0, 1.0)
+        pixels, features, classes = [], [], []
+        for part in x.split(PART):
+            grey = self._grid.snap(part)
+            pixels.append(self._grid.unit(self._grid.pool(grey)).numpy())
+            part_features, part_classes = self.extractor.look((2.0 * self._grid.unit(grey) - 1.0).float())
+            features.append(part_features)
+            if part_classes is not None:
+                classes.append(part_classes)
+        shares = class_histogram(np.concatenate(classes), self.data.num_classes) if classes else None
+        return ImageSet(np.concatenate(pixels), np.concatenate(features), shares)
 
 
 def _from_pixels(make: Callable[[np.random.Generator], Array]) -> Callable[[np.random.Generator], Array]:

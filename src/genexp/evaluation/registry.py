@@ -1,8 +1,11 @@
 """What each number of a score means, which way is better, and what a perfect generator reads."""
 
 import re
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from genexp.evaluation.metrics.prdc import expected_coverage
 
 Direction = Literal["lower", "higher", "target", "none"]
 
@@ -49,7 +52,7 @@ class MetricInfo:
 
 _METRICS = (
     MetricInfo("fd#c", "lower", 0.0, "Fréchet distance in features, corrected for the sample size; may be negative"),
-    MetricInfo("coverage", "higher", 0.969, "share of data whose ball holds a sample (null for equal sizes, k = 5)"),
+    MetricInfo("coverage", "higher", None, "share of data whose ball holds a sample; its null depends on n and k"),
     MetricInfo("recall", "higher", None, "share of data within the samples' manifold; falls with truncation"),
     MetricInfo("precision", "higher", None, "share of samples within the data's manifold; rises with truncation"),
     MetricInfo("copy_rate", "lower", 0.01, "share of samples nearer to a training image than 99 % of held-out ones"),
@@ -105,8 +108,12 @@ def canonical(name: str) -> str:
     return re.sub(r"^fd\d+", "fd#", name)
 
 
-def metric_info(name: str) -> MetricInfo:
+def metric_info(name: str, fingerprint: Mapping[str, Any] | None = None) -> MetricInfo:
     """What is known of a metric; an unknown name is a column without direction.
+
+    Arguments:
+        name: its key in a score.
+        fingerprint: of the score; it tells the null value of `coverage`, which depends on the settings.
 
     Example:
         >>> metric_info("fd32c").header
@@ -115,7 +122,16 @@ def metric_info(name: str) -> MetricInfo:
     info = METRICS.get(canonical(name))
     if info is None:
         return MetricInfo(name, "none", None, "")
-    return MetricInfo(name, info.better, info.null, info.meaning)
+    null = _coverage_null(fingerprint or {}) if name == "coverage" else info.null
+    return replace(info, name=name, null=null)
+
+
+def _coverage_null(fingerprint: Mapping[str, Any]) -> float | None:
+    """Three digits; None if the fingerprint does not say what it takes."""
+    n, k = fingerprint.get("n"), fingerprint.get("k")
+    if not (isinstance(n, int) and isinstance(k, int) and 1 <= k < n):
+        return None
+    return round(expected_coverage(n, n, k), 3)
 
 
 def place(name: str) -> int:

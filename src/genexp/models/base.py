@@ -153,8 +153,7 @@ class GenerativeModel(LightningModule):
         clock = regime.clock
         self.random.begin(clock.step)
         factor = regime.schedule(clock.step, clock.max_steps)
-        if factor != 1.0 or clock.step == 0:
-            players.scale_learning_rates(factor)
+        players.scale_learning_rates(factor)
         regime.plan.run(self, players, self._sub_batches(batch, regime.plan.sub_batches))
         clock.tick()
         regime.ema.update(clock.step, clock.images_per_step)
@@ -206,10 +205,9 @@ class GenerativeModel(LightningModule):
         self.regime.ema.load_state_dict(state["ema"])
         for name, player in self._players.players.items():
             player.optimizer.load_state_dict(state["optimizers"][name])
-        self.meter.load_state_dict(state["meter"])
+        self.meter.load_state_dict(state["meter"], self.device)
         self.regime.clock.step = state["step"]
-        factor = self.regime.schedule(state["step"], self.regime.clock.max_steps)
-        self._players.scale_learning_rates(factor)
+        self._players.forget_learning_rates()  # the optimizers' states brought their own
 
     def load_weights(self, state: dict[str, Any], weights: str = "ema") -> None:
         """Hold the weights of a checkpoint for sampling: the averaged ones where there are any, or the raw ones."""

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from genexp.errors import UserError
 from genexp.evaluation.anchors import ANCHORS
-from genexp.evaluation.registry import metric_info, place
+from genexp.evaluation.registry import MetricInfo, metric_info, place
 from genexp.evaluation.scores import Scores, fingerprint_difference, finite_or_none
 
 BPD_MARKS = {"exact": "=", "lower bound": "≤", "estimate": "≈"}
@@ -28,12 +28,12 @@ MOST_DECIMALS = 5
 
 @dataclass(frozen=True)
 class _Column:
-    name: str
+    info: MetricInfo
     cells: list[str]
 
     @property
     def header(self) -> str:
-        return f"{self.name}\n{metric_info(self.name).aim}"
+        return f"{self.info.name}\n{self.info.aim}"
 
     @property
     def width(self) -> int:
@@ -61,7 +61,7 @@ def score_table(
         UserError: if two fingerprints differ: the numbers may not be compared.
     """
     _refuse_mixed(rows)
-    known = [_Column(name, [_cell(scores, name) for scores in rows.values()]) for name in _names(rows, columns)]
+    known = [_Column(_info(rows, name), [_cell(row, name) for row in rows.values()]) for name in _names(rows, columns)]
     longest = max((cell_len(name) for name in rows), default=0)
     label = longest if width is None else min(longest, max(LEAST_LABEL, width // 3))
     shown = known if width is None else known[: _fitting(known, width - label)]
@@ -93,7 +93,7 @@ def score_markdown(rows: Mapping[str, Scores], columns: Sequence[str] | None = N
     """
     _refuse_mixed(rows)
     shown = _names(rows, columns)
-    lines = [["", *(metric_info(name).header for name in shown)], ["---", *("---:" for _ in shown)]]
+    lines = [["", *(_info(rows, name).header for name in shown)], ["---", *("---:" for _ in shown)]]
     for name, scores in rows.items():
         label = f"*{name}*" if name in ANCHORS else _escaped(name)
         lines.append([label, *(_cell(scores, column) for column in shown)])
@@ -112,6 +112,15 @@ def _refuse_mixed(rows: Mapping[str, Scores]) -> None:
                 f"{first[0]} and {name} were scored differently ({difference}): "
                 "for one table, evaluate both again with the same protocol."
             )
+
+
+def _fingerprint(rows: Mapping[str, Scores]) -> dict[str, Any]:
+    """That of all rows."""
+    return next((scores.fingerprint for scores in rows.values()), {})
+
+
+def _info(rows: Mapping[str, Scores], name: str) -> MetricInfo:
+    return metric_info(name, _fingerprint(rows))
 
 
 def _names(rows: Mapping[str, Scores], columns: Sequence[str] | None) -> list[str]:
@@ -163,7 +172,7 @@ def _with_error(value: float, error: float) -> str:
 def _caption(rows: Mapping[str, Scores], left_out: int = 0) -> str:
     """What was scored, why rows failed, and how much is not shown."""
     lines = []
-    fingerprint: dict[str, Any] = next((dict(scores.fingerprint) for scores in rows.values()), {})
+    fingerprint = _fingerprint(rows)
     if fingerprint:
         features = fingerprint.get("features", "?")
         sha = str(fingerprint.get("features_sha256", ""))[:8]

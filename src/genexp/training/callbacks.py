@@ -142,7 +142,7 @@ class Checkpoints(Callback):
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: Any, *_: Any) -> None:
         """Save when it is time."""
-        if pl_module.regime.clock.due(self.interval) or pl_module.stop_requested:
+        if pl_module.regime.clock.due(self.interval) or trainer.should_stop:  # what all ranks agreed on
             with pl_module.stopwatch.phase("checkpoint"):
                 self._save(trainer, pl_module)
 

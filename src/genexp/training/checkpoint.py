@@ -2,7 +2,7 @@
 
 A file is called `step-<step>-<first 16 hex digits of its sha256>.ckpt`: the name itself tells whether the content is
 whole. It is written beside its place and renamed, so that a killed process leaves the previous one untouched.
-`torch.load(path, weights_only=True)` reads it.
+`torch.load(path, weights_only=True, map_location="cpu")` reads it.
 """
 
 import hashlib

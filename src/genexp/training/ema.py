@@ -69,7 +69,8 @@ class EMA:
     @torch.no_grad()
     def update(self, step: int, images_per_step: int) -> None:
         """Take in the weights after `step` steps."""
-        torch._foreach_lerp_(*self._pairs, 1.0 - self.decay_at(step, images_per_step))
+        if self._pairs[0]:
+            torch._foreach_lerp_(*self._pairs, 1.0 - self.decay_at(step, images_per_step))
         if self._copies[0]:
             torch._foreach_copy_(*self._copies)
 

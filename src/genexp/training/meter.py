@@ -40,14 +40,14 @@ class Meter:
         """
         return gather({name: torch.stack(values).clone() for name, values in self._pending.items()})
 
-    def load_state_dict(self, state: list[dict[str, Tensor]]) -> None:
+    def load_state_dict(self, state: list[dict[str, Tensor]], device: torch.device) -> None:
         """Take up saved values: this rank's own, or the ranks' mean if there are more or fewer of them now."""
         rank, size = world()
         same = len(state) == size
         self._pending.clear()
         for name in state[0]:
             values = state[rank][name] if same else torch.stack([of_rank[name] for of_rank in state]).mean(0)
-            self._pending[name] = list(values)
+            self._pending[name] = list(values.to(device))
 
 
 class Stopwatch:

@@ -33,6 +33,7 @@ class Players:
 
     def __init__(self, modules: Mapping[str, nn.Module], optimizers: Mapping[str, torch.optim.Optimizer]) -> None:
         check_partition(modules)
+        self._factor: float | None = None
         self.players = {
             name: Player(
                 [p for p in module.parameters() if p.requires_grad],
@@ -66,8 +67,15 @@ class Players:
         """Let the optimizer of `name` take its step."""
         self.players[name].optimizer.step()
 
+    def forget_learning_rates(self) -> None:
+        """Have the next step set the learning rates, whatever they are now."""
+        self._factor = None
+
     def scale_learning_rates(self, factor: float) -> None:
         """Set each player's learning rate to `factor` times its base."""
+        if factor == self._factor:
+            return
+        self._factor = factor
         for player in self.players.values():
             for group in player.optimizer.param_groups:
                 group["lr"] = player.base_lr * factor

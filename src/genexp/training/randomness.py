@@ -66,6 +66,7 @@ class StepRandomness:
         if self.device.type == "cuda":
             torch.cuda.manual_seed(own)
         random.seed(own)
+        np.random.seed(own % 2**32)  # noqa: NPY002
         self.shared.manual_seed(mix(self.seed, step, 2))
 
     def _mine(self, draws: Tensor, n: int) -> Tensor:

@@ -7,6 +7,8 @@ import math
 from dataclasses import dataclass
 from typing import Protocol
 
+from genexp.errors import UserError
+
 
 class Schedule(Protocol):
     """A factor in [0, 1] for each step."""
@@ -14,6 +16,11 @@ class Schedule(Protocol):
     def __call__(self, step: int, max_steps: int) -> float:
         """The factor for step number `step` (from 0) of `max_steps`."""
         ...
+
+
+def _check(start: float, end: float) -> None:
+    if not 0 <= start < 1 or end < 0:
+        raise UserError(f"schedule.start={start}, end={end} are out of range: start lies in [0, 1), end is at least 0.")
 
 
 @dataclass(frozen=True)
@@ -37,6 +44,9 @@ class Linear:
     start: float = 0.0
     end: float = 0.0
 
+    def __post_init__(self) -> None:
+        _check(self.start, self.end)
+
     def __call__(self, step: int, max_steps: int) -> float:
         """1 before `start`, `end` at the last step, a straight line between."""
         progress = (step / max_steps - self.start) / (1.0 - self.start)
@@ -57,6 +67,9 @@ class Cosine:
 
     start: float = 0.0
     end: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check(self.start, self.end)
 
     def __call__(self, step: int, max_steps: int) -> float:
         """1 before `start`, `end` at the last step, half a cosine between."""
