@@ -8,7 +8,7 @@ train: .venv/ready  ## train the default experiment and print its scores
 	@$(BIN)/genexp train experiment=digits_dcgan $(ARGS)
 
 test: .venv/ready lint  ## format, lint, types, tests
-	@$(BIN)/pytest -n 2 -m "not slow" $(ARGS)
+	@$(BIN)/pytest -n 2 --dist worksteal -m "not slow" $(ARGS)
 
 lint: .venv/ready
 	@$(BIN)/ruff format --check .
