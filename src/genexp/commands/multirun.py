@@ -24,9 +24,8 @@ def jobs(overrides: Sequence[str]) -> list[list[str]]:
         UserError: if an override does not parse.
 
     Example:
-        >>> jobs(["loss=hinge,wasserstein", "seed=range(2)"])
-        [['loss=hinge', 'seed=0'], ['loss=hinge', 'seed=1'], ['loss=wasserstein', 'seed=0'], ['loss=wasserstein',
-        'seed=1']]
+        >>> jobs(["loss=hinge", "seed=range(2)"])
+        [['loss=hinge', 'seed=0'], ['loss=hinge', 'seed=1']]
     """
     from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
     from hydra.core.override_parser.overrides_parser import OverridesParser
