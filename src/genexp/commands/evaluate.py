@@ -46,14 +46,13 @@ def evaluate(run: Run, weights: str = "ema", bound_samples: int = 16) -> tuple[d
     seed, started = trained.config.seed, time.perf_counter()
     samples = torch.stack([draw(trained.model, protocol.size, mix(seed, 5, d)) for d in range(protocol.draws)])
     sampling_seconds = time.perf_counter() - started
-    scores = protocol.score(samples)
     record = run.record
-    scores.metrics |= bits_per_dim_row(trained.model, data, bound_samples, seed)
-    scores.metrics |= {
-        "sample_s": sampling_seconds / protocol.draws,
-        "train_s": record.get("seconds"),
-        "params": record.get("parameters", {}).get("total"),
-    }
+    scores = protocol.score(samples).with_columns(
+        **bits_per_dim_row(trained.model, data, bound_samples, seed),
+        sample_s=sampling_seconds / protocol.draws,
+        train_s=record.get("seconds"),
+        params=record.get("parameters", {}).get("total"),
+    )
     picture = save_picture(samples[0], protocol, run.samples / f"final-{trained.weights}.png")
     row = {
         "run": run.folder.name,
