@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: train test bench lint format clean
+.PHONY: train test bench lint image format clean
 
 train: .venv/ready  ## train the default experiment and print its scores
 	@$(BIN)/genexp train experiment=digits_dcgan $(ARGS)
@@ -15,6 +15,10 @@ lint: .venv/ready
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 
+image:  ## the container image, run for real; docs/containers.md
+	@docker/build.sh cpu test
+	@docker/check.sh
+
 format: .venv/ready
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
@@ -26,6 +30,7 @@ bench: .venv/ready  ## measured ratios against a hand-written loop, and the slow
 .venv/ready: pyproject.toml constraints.txt
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps sweeps==0.3.0  # W&B's sweep engine: it names numpy<2 but runs with 2
 	@touch $@
 
 clean:

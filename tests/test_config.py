@@ -25,6 +25,7 @@ NEEDS = {  # what an option needs beside itself
 }
 POINTS = ["ring8", "grid25", "two_moons", "checkerboard", "swiss_roll", "gaussian_mixture"]
 BUILT = ("model", "loss", "constraint", "plan", "optimizer", "schedule", "ema", "evaluation", "dataset", "logger")
+BUILT += ("launcher", "search")
 OPTIONS = [(g, o) for g in configs.groups() for o in configs.options(g) if g not in ("paths", "experiment")]
 
 
@@ -56,10 +57,12 @@ def test_a_misspelt_key_in_any_file_fails(group, option):
     node = config[group]
     if group == "penalty":
         node = next(iter(config.penalty.values()), None)
+    if (group, option) == ("search", "none"):
+        node = None
     if group == "network":
         node = config.model.decoder  # where the interpolation has put it
     if node is None:
-        pytest.skip("penalty=none has no keys")
+        pytest.skip(f"{group}={option} has no keys")
     with open_dict(node):
         node["mispelt_key"] = 1
     with pytest.raises(UserError, match="mispelt_key|takes no arguments"):
@@ -110,3 +113,13 @@ def test_round_trip_through_yaml(tmp_path):
     plain = configs.compose_train(["penalty=[r1,r2]", "network.encoder.norm=none", "optimizer.lr=1e-5"]).plain
     configs.save_yaml(plain, tmp_path / "config.yaml")
     assert configs.load_yaml(tmp_path / "config.yaml") == plain
+
+
+def test_a_recipe_s_penalty_can_be_replaced_by_another():
+    """What the recipe set for its own penalties does not stay behind as a penalty without a class."""
+    recipe = ["experiment=ring8_gan"]
+    assert list(configs.compose_train([*recipe, "penalty=gp"]).config.penalty) == ["gp"]
+    assert configs.compose_train([*recipe, "penalty=none"]).config.penalty == {}
+    assert configs.compose_train([*recipe, "penalty=r2"]).config.penalty.r2.weight == 0.01
+    with pytest.raises(UserError, match="penalty=r1"):
+        configs.compose_train([*recipe, "penalty=gp", "penalty.r1.weight=1.0"])

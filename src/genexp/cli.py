@@ -1,4 +1,4 @@
-"""The command line: `genexp train | evaluate | sample | list`.
+"""The command line: `genexp train | evaluate | sample | list | report`.
 
 Help and errors in the words are answered here, before anything slow is imported.
 """
@@ -15,7 +15,10 @@ COMMANDS = {
     "train": "train a model, score it and show samples",
     "evaluate": "score a trained run",
     "sample": "draw samples from a trained run",
+    "best": "the best setting of a sweep, and the command that gets it again",
     "list": "list the options of a config group, or the runs",
+    "report": "tables over seeds of a sweep or of any runs, and a page",
+    "wandb": "send offline runs to Weights & Biases, build its dashboards",
 }
 
 HELP = """genexp {version}: train, measure and compare deep generative models.
@@ -23,7 +26,10 @@ HELP = """genexp {version}: train, measure and compare deep generative models.
   genexp train     [key=value ...]        {train}
   genexp evaluate  RUN [key=value ...]    {evaluate}
   genexp sample    RUN [key=value ...]    {sample}
+  genexp best      SWEEP [metric=...]     {best}
   genexp list      [GROUP | runs]         {list}
+  genexp report    DIR... [key=value ...] {report}
+  genexp wandb     sync | dashboard ...   {wandb}
 
 Examples
   genexp train experiment=digits_dcgan                a recipe: a DCGAN on the 8x8 digits
@@ -31,6 +37,7 @@ Examples
   genexp train model=vae dataset=two_moons network=mlp
   genexp train -m loss=hinge,least_squares seed=0,1   every combination, each in a process of its own
   genexp train resume=auto                            go on with the newest run that is not finished
+  genexp report runs/sweeps/NAME format=terminal,html a table of a sweep, and a page to open in a browser
   genexp list loss                                    what there is to choose from
 
 genexp COMMAND --help tells more about a command.
@@ -40,7 +47,8 @@ genexp COMMAND --help tells more about a command.
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; the exit code.
 
-    0; 1 when a job of a sweep failed; 2 when the user can mend something; 3 when the run diverged; 130 after Ctrl-C.
+    0; 1 when a job of a sweep failed; 2 when the user can mend something; 3 when the run diverged; 4 when another
+    process works in the run's folder; 130 after Ctrl-C.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments or arguments[0] in ("-h", "--help", "help"):

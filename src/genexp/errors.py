@@ -14,3 +14,9 @@ class Diverged(UserError):
     """A loss became NaN or infinite: recorded as the failure of that run, exit code 3."""
 
     exit_code = 3
+
+
+class Busy(UserError):
+    """Another process works in this folder: exit code 4."""
+
+    exit_code = 4

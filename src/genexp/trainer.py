@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,7 +11,7 @@ from omegaconf import DictConfig
 from genexp import config as configs
 from genexp.assembly import Hardware, Session
 from genexp.reporting.watch import Watch
-from genexp.runs import Run
+from genexp.runs import THREADS_VARIABLE, Run
 from genexp.training import strategy
 from genexp.training.callbacks import Checkpoints, GracefulStop, MetricRows, quiet_lightning
 from genexp.training.progress import Bar
@@ -23,6 +22,8 @@ def set_threads(hardware: Hardware) -> None:
     threads = hardware.threads
     if threads is None and hardware.devices > 1 and not hardware.on_gpu:
         threads = max(1, (os.cpu_count() or 1) // hardware.devices)
+    if threads is None and THREADS_VARIABLE in os.environ:  # of several jobs side by side
+        threads = min(torch.get_num_threads(), int(os.environ[THREADS_VARIABLE]))
     if threads is not None:
         torch.set_num_threads(threads)
 
@@ -74,4 +75,4 @@ def make_loggers(session: Session, config: DictConfig, run: Run) -> list[Any]:
     """The loggers beside `metrics.csv`, on the first rank only."""
     if int(os.environ.get("LOCAL_RANK", "0")) > 0:
         return []
-    return session.logger(run_folder=Path(run.folder), name=config.name, config=configs.to_plain(config))
+    return session.logger(run, configs.to_plain(config))

@@ -251,3 +251,31 @@ def test_the_config_builds_the_default(digits, tmp_path):
     assert protocol.fingerprint() == default.fingerprint()
     assert protocol.extractor.sha256 == features.PACKAGED_SHA256
     assert protocol.cache_dir == tmp_path
+
+
+def test_neighbours_are_the_nearest_training_images_in_features(digits, protocol):
+    train, floor = digits.split("train").x, digits.split("floor").x
+    found = protocol.neighbours(floor, 8)
+    assert found.samples.shape == found.nearest.shape == (8, 1, 8, 8)
+    assert (np.diff(found.ratio) >= 0).all()
+    look = protocol.extractor
+    every, held_out = look(train), look(digits.split("ref").x)
+
+    def distances(x):  # (N, T)
+        return np.sqrt(((look(x)[:, None] - every) ** 2).sum(axis=2))
+
+    own = distances(found.samples)
+    assert torch.equal(found.nearest, train[own.argmin(axis=1)])
+    scale = np.median(np.sqrt(((held_out[:, None] - every) ** 2).sum(axis=2)).min(axis=1))
+    np.testing.assert_allclose(found.ratio, own.min(axis=1) / scale, rtol=1e-5)
+    everyone = np.sort(distances(floor).min(axis=1)) / scale
+    np.testing.assert_allclose(found.ratio[[0, -1]], everyone[[0, -1]], rtol=1e-5)  # from the nearest to the farthest
+    assert np.median(found.ratio) == pytest.approx(1, abs=0.2)
+
+
+def test_a_copy_is_its_own_nearest_neighbour(digits, protocol):
+    copies = digits.split("train").x[[3, 600, 796]]
+    found = protocol.neighbours(copies)
+    assert torch.equal(found.samples, found.nearest)
+    assert (found.ratio == 0).all()
+    assert protocol.neighbours(torch.full_like(copies, math.nan)) is None

@@ -44,8 +44,8 @@ def drawn(density, n, seed):
 
 def prepared(density, split_size=4000, **settings):
     protocol = PointProtocol(**{"n": 4000, "draws": 1, **settings})
-    source = Points(type(density).__name__.lower(), density, num_classes=density.num_classes, split_size=split_size)
-    protocol.prepare(source)
+    name, classes = type(density).__name__.lower(), density.num_classes
+    protocol.prepare(Points(name, density, shape=(density.dim,), num_classes=classes, split_size=split_size))
     return protocol
 
 
@@ -176,3 +176,16 @@ def test_the_config_builds_the_default(tmp_path):
     for built in (protocol, default):
         built.prepare(Points("square", SQUARE))
     assert protocol.fingerprint() == default.fingerprint()
+
+
+@pytest.mark.parametrize("dim", [1, 5])
+def test_points_outside_the_plane_have_a_backdrop_and_a_picture(dim, tmp_path):
+    """Only the plane was drawn once, and a run on other points ended at its first picture."""
+    from genexp.reporting.watch import save_picture
+
+    density = GaussianMixture([[-1.0] * dim, [1.0] * dim], std=0.1)
+    protocol = prepared(density, split_size=500, n=200)
+    assert protocol.backdrop().points.shape == (500, dim)
+    path = save_picture(drawn(density, 200, 1), protocol, tmp_path / "samples" / "step.png")
+    assert path.is_file()
+    assert protocol.neighbours(drawn(density, 200, 1)) is None  # a source without end has no training set to copy

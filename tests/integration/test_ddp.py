@@ -87,7 +87,7 @@ def test_the_command_line_trains_on_two_processes(genexp, tmp_path):
 def test_multirun_starts_two_processes_for_each_job(genexp, tmp_path):
     overrides = [*Case("gan", "alternating").overrides, "max_steps=10", "score_every=0"]
     done = genexp("train", "-m", *overrides, "trainer=ddp", "trainer.devices=2", "seed=0,1")
-    assert done.stdout.count("genexp: job") == 2
+    assert done.stdout.count("genexp: started") == 2
     runs = [Run(path.parent) for path in sorted((tmp_path / "runs").glob("**/run.json"))]
     assert [run.record["status"] for run in runs] == ["complete"] * 2
     assert sorted(run.record["seed"] for run in runs) == [0, 1]

@@ -9,6 +9,7 @@ import torch
 from tests.cases import Case
 from tests.processes import assert_same_bits, wait_for_step
 
+from genexp.errors import Busy
 from genexp.runs import Run
 from genexp.training import checkpoint
 
@@ -103,7 +104,7 @@ def test_a_second_process_cannot_train_in_the_same_folder(genexp, start, tmp_pat
     process = start(["train", *GAN, *STEPS[1:], "max_steps=1000000", f"run_dir={folder}"])
     wait_for_step(folder, 100, process)
     done = genexp("train", f"resume={folder}", check=False)
-    assert done.returncode == 2
+    assert done.returncode == Busy.exit_code
     assert "Another process" in done.stderr
     process.terminate()
     process.communicate(timeout=60)

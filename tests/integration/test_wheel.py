@@ -22,6 +22,8 @@ def test_the_wheel_trains_outside_the_repository(tmp_path, environment):
     assert "genexp = genexp.cli:main" in entry.read_text()
     assert (site / "genexp" / "conf" / "train.yaml").is_file()
     assert list(site.glob("genexp/evaluation/weights/*.safetensors"))
+    assert list(site.glob("genexp/sweeps/*.yaml"))
+    assert list(site.glob("genexp/reporting/assets/page.html"))
 
     def run(*arguments: str) -> str:
         done = subprocess.run(

@@ -10,7 +10,7 @@ from genexp.models.base import Regime
 from genexp.models.gan import GAN
 from genexp.networks.dcgan import DCGANDecoder, DCGANEncoder
 from genexp.networks.mlp import MLPDecoder, MLPEncoder
-from genexp.objectives.adversarial import Hinge, LeastSquares, NonSaturating, Saturating, Wasserstein
+from genexp.objectives.adversarial import Hinge, LeastSquares, NonSaturating, Relativistic, Saturating, Wasserstein
 from genexp.objectives.constraints import NoConstraint, WeightClip
 from genexp.objectives.penalties import R1, GradientPenalty
 from genexp.training.clock import Clock
@@ -19,7 +19,7 @@ from genexp.training.optimizers import OptimizerFactory
 from genexp.training.plans import Alternating, Simultaneous, SingleLoss
 from genexp.training.schedules import Constant
 
-LOSSES = [NonSaturating(), Saturating(), Hinge(), LeastSquares()]
+LOSSES = [NonSaturating(), Saturating(), Hinge(), LeastSquares(), Relativistic()]
 
 
 def make(loss=None, penalties=None, plan=None, constraint=None, lr=1e-2) -> GAN:
@@ -97,6 +97,24 @@ def test_one_critic_pass_equals_two():
     real, fake = model._scores(x, fakes)
     torch.testing.assert_close(real, model.critic(x).squeeze(1))
     torch.testing.assert_close(fake, model.critic(fakes).squeeze(1))
+
+
+@pytest.mark.parametrize("plan", [Alternating(critic=2), Simultaneous(), SingleLoss()], ids=lambda p: type(p).__name__)
+def test_a_loss_that_compares_gets_the_real_batch_under_every_plan(plan):
+    """At equal scores for both the generator still learns: its gradient depends on what it is compared with."""
+    model = make(Relativistic(), plan=plan)
+    n = 16 * plan.sub_batches
+    before = [p.clone() for p in model.parameters()]
+    model.step(batch(n))
+    assert all(p.isfinite().all() for p in model.parameters())
+    assert any(not torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
+    model.random.begin(0)
+    data = batch()
+    fakes = model.generate(data)
+    far = {**data, "x": data["x"] + 5}
+    assert model.generator_loss(data, fakes) != model.generator_loss(far, fakes)
+    gradient = torch.autograd.grad(model.generator_loss(data, fakes), list(model.critic.parameters())[-1:])
+    assert gradient[0].abs().max() < 1e-12  # the last bias shifts all scores, which no pair sees
 
 
 def test_lazy_penalty_counts_on_average_what_the_eager_one_counts():

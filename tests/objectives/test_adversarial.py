@@ -1,6 +1,6 @@
 """Adversarial losses against their closed forms on four points, and the joint loss against both players' own.
 
-The densities p and q are exact in a batch of 20 scores each, so a mean over the batch is an expectation.
+The densities p and q are exact in all pairs of 20 scores each, so a mean over the batch is an expectation.
 """
 
 import math
@@ -14,23 +14,34 @@ from genexp.objectives.adversarial import (
     Hinge,
     LeastSquares,
     NonSaturating,
+    Relativistic,
     Saturating,
     Wasserstein,
     single_loss,
 )
 
-LOSSES = [NonSaturating(), Saturating(), Hinge(), LeastSquares(), LeastSquares(-1, 1, 0), Wasserstein()]
+LOSSES = [
+    *(NonSaturating(), Saturating(), Hinge(), LeastSquares(), LeastSquares(-1, 1, 0)),
+    *(Wasserstein(), Relativistic()),
+]
 P_COUNTS, Q_COUNTS = torch.tensor([2, 4, 6, 8]), torch.tensor([8, 2, 5, 5])
 P, Q = P_COUNTS.double() / 20, Q_COUNTS.double() / 20
 LOG_RATIO = (P / Q).log()
 
 
+def pairs(scores, p, q):
+    """Each of 20 real scores with each of 20 generated ones."""
+    return scores.repeat_interleave(p).repeat_interleave(20), scores.repeat_interleave(q).repeat(20)
+
+
 def critic_loss(loss, scores, p=P_COUNTS, q=Q_COUNTS):
-    return loss.critic(scores.repeat_interleave(p), scores.repeat_interleave(q))
+    p, q = (counts * (20 // counts.sum()) for counts in (p, q))
+    return loss.critic(*pairs(scores, p, q))
 
 
-def generator_loss(loss, scores, q=Q_COUNTS):
-    return loss.generator(scores.repeat_interleave(q))
+def generator_loss(loss, scores, p=P_COUNTS, q=Q_COUNTS):
+    real, fake = pairs(scores, p, q)
+    return loss.generator(fake, real)
 
 
 def best_critic(loss, p=P_COUNTS, q=Q_COUNTS):
@@ -74,6 +85,41 @@ def test_gan_without_a_difference_is_log_4():
     assert critic_loss(NonSaturating(), scores, P_COUNTS, P_COUNTS).item() == pytest.approx(math.log(4), abs=1e-12)
 
 
+def test_relativistic_optimum_is_the_log_ratio_up_to_a_constant():
+    loss = Relativistic()
+    scores = best_critic(loss)
+    torch.testing.assert_close(scores - scores.mean(), LOG_RATIO - LOG_RATIO.mean(), rtol=0, atol=1e-5)
+    assert critic_loss(loss, LOG_RATIO).item() == pytest.approx(0.5684666048, abs=1e-9)
+    assert generator_loss(loss, LOG_RATIO).item() == pytest.approx(1.1332862534, abs=1e-9)
+    one, other = torch.outer(P, Q), torch.outer(Q, P)
+    middle = (one + other) / 2
+    js = 0.5 * ((one * (one / middle).log()).sum() + (other * (other / middle).log()).sum()).item()
+    assert critic_loss(loss, LOG_RATIO).item() == pytest.approx(math.log(2) - js, abs=1e-12)
+    same = best_critic(loss, P_COUNTS, P_COUNTS)
+    assert critic_loss(loss, same, P_COUNTS, P_COUNTS).item() == pytest.approx(math.log(2), abs=1e-12)
+    assert generator_loss(loss, same, P_COUNTS, P_COUNTS).item() == pytest.approx(math.log(2), abs=1e-12)
+
+
+def test_relativistic_sees_differences_alone_and_pairs_in_order():
+    loss, (real, fake) = Relativistic(), torch.randn(2, 9, dtype=torch.float64)
+    for value in (loss.critic, lambda r, f: loss.generator(f, r)):
+        torch.testing.assert_close(value(real + 7, fake + 7), value(real, fake))
+        one_by_one = torch.stack([value(r, f) for r, f in zip(real, fake, strict=True)])
+        torch.testing.assert_close(value(real, fake), one_by_one.mean())
+    torch.testing.assert_close(loss.generator(fake, real), loss.critic(fake, real))  # the players' roles are swapped
+    with pytest.raises(ValueError, match="give the scores of real ones"):
+        loss.generator(fake)
+
+
+def test_only_losses_that_compare_read_real_scores():
+    fake, real = torch.randn(2, 9)
+    for loss in LOSSES:
+        if loss.compares:
+            assert loss.generator(fake, real) != loss.generator(fake, real + 1)
+        else:
+            assert loss.generator(fake, real) == loss.generator(fake)
+
+
 def test_hinge_optimum_is_the_sign():
     # piecewise linear and convex, with its kinks on this grid: the best of all its points is the minimum
     tables = torch.cartesian_prod(*[torch.tensor([-2.0, -1.0, 0.0, 1.0, 2.0], dtype=torch.float64)] * 4)
@@ -115,7 +161,7 @@ def test_scores_are_high_on_real_data(loss):
     assert (real.grad < 0).all()
     assert (fake.grad > 0).all()
     fake = torch.full((4,), -0.25, requires_grad=True)
-    loss.generator(fake).backward()
+    loss.generator(fake, real.detach()).backward()
     assert (fake.grad < 0).all()
 
 
@@ -124,13 +170,13 @@ def test_gradients_are_those_of_finite_differences(loss):
     torch.manual_seed(0)
     real, fake = torch.randn(2, 5, dtype=torch.float64).requires_grad_().unbind()
     assert torch.autograd.gradcheck(loss.critic, (real, fake))
-    assert torch.autograd.gradcheck(loss.generator, (fake,))
+    assert torch.autograd.gradcheck(loss.generator, (fake, real.detach()))
 
 
-@pytest.mark.parametrize("loss", [NonSaturating(), Saturating(), Hinge()])
+@pytest.mark.parametrize("loss", [NonSaturating(), Saturating(), Hinge(), Relativistic()])
 def test_extreme_scores_stay_finite(loss):
     scores = torch.tensor([-1e4, 1e4], requires_grad=True)
-    value = loss.critic(scores, scores) + loss.generator(scores)
+    value = loss.critic(scores, -scores) + loss.generator(scores, scores) + loss.critic(scores, scores)
     value.backward()
     assert value.isfinite()
     assert scores.grad.isfinite().all()
@@ -140,7 +186,7 @@ def test_extreme_scores_stay_finite(loss):
 def test_half_precision_scores_give_a_float32_loss(loss):
     scores = torch.randn(64).bfloat16()
     assert loss.critic(scores, -scores).dtype == torch.float32
-    assert loss.generator(scores).dtype == torch.float32
+    assert loss.generator(scores, -scores).dtype == torch.float32
     assert loss.critic(scores.double(), scores.double()).dtype == torch.float64
 
 
@@ -165,15 +211,8 @@ def _joint(loss, generator, critic, x, z, ratio):
     return single_loss(loss, *scores, ratio=ratio), loss.critic(scores[0], scores[2])
 
 
-class Relativistic(NonSaturating):
-    """A loss whose generator compares with real scores, to see that the joint form handles it."""
-
-    def generator(self, fake, real=None):
-        return F.softplus(real - fake).mean()
-
-
 @pytest.mark.parametrize("norm", [False, True])
-@pytest.mark.parametrize("loss", [*LOSSES, Relativistic()])
+@pytest.mark.parametrize("loss", LOSSES)
 def test_joint_loss_has_the_critics_value_and_both_gradients(loss, norm):
     generator, critic, x, z = _players(norm=norm)
     ratio = 0.7

@@ -6,8 +6,8 @@ import torch
 from PIL import Image
 
 from genexp.errors import UserError
-from genexp.evaluation.protocol import Backdrop
-from genexp.reporting.grid import image_grid, picture, scatter
+from genexp.evaluation.protocol import Backdrop, Neighbours
+from genexp.reporting.grid import _in_plane, image_grid, neighbour_strip, picture, scatter
 
 
 def test_pixels_are_where_they_belong():
@@ -65,7 +65,50 @@ def test_picture_tells_images_from_points(tmp_path):
     picture(points, tmp_path / "alone.png")
     assert Image.open(tmp_path / "points.png").size == (480, 480)
     with pytest.raises(UserError, match="scatter"):
-        picture(torch.zeros(10, 3), tmp_path / "none.png")
+        picture(torch.zeros(10, 3, 2), tmp_path / "none.png")
+
+
+def test_points_of_more_dimensions_are_seen_along_the_axes_of_the_real_ones():
+    generator = torch.Generator().manual_seed(0)
+    scales = torch.tensor([0.1, 3.0, 0.2, 1.0, 0.1])
+    real = torch.randn(4000, 5, generator=generator) * scales + 7
+    points = 7 + 10 * torch.eye(5)
+    frame, seen = _in_plane(real, points)
+    torch.testing.assert_close(frame.std(dim=0), torch.tensor([3.0, 1.0]), rtol=0.05, atol=0)
+    expected = torch.zeros(5, 2)
+    expected[1, 0] = expected[3, 1] = 10.0  # the second and the fourth coordinate, both upwards
+    torch.testing.assert_close(seen, expected, rtol=0, atol=0.7)
+    rotation = torch.linalg.qr(torch.randn(5, 5, generator=generator))[0]
+    turned, _ = _in_plane(real @ rotation, points)
+    for i in range(2):
+        sign = torch.sign(turned[0, i] * frame[0, i])
+        torch.testing.assert_close(sign * turned[:, i], frame[:, i], rtol=0, atol=2e-3)
+
+
+@pytest.mark.parametrize("dim", [1, 3, 50])
+def test_points_of_any_dimension_have_a_picture(tmp_path, dim):
+    real, points = torch.randn(300, dim, generator=torch.Generator().manual_seed(0)).split([200, 100])
+    points[0] = math.nan
+    density = Backdrop(real, lambda x: (_ for _ in ()).throw(AssertionError("the plane has no density here")))
+    picture(points, tmp_path / "points.png", density)
+    picture(points, tmp_path / "alone.png")
+    picture(points[:1], tmp_path / "none.png")  # nothing finite
+    picture(points[:1], tmp_path / "real.png", Backdrop(real, None))
+    drawn, empty = (np.asarray(Image.open(tmp_path / f"{name}.png").convert("RGB")) for name in ("points", "real"))
+    assert drawn.shape == empty.shape == (480, 480, 3)
+    assert (drawn != empty).any()
+    scatter(points, tmp_path / "named.png", real, title="mine")
+    assert (np.asarray(Image.open(tmp_path / "named.png").convert("RGB")) != drawn).any()  # another title
+
+
+def test_a_strip_has_each_sample_above_its_neighbour(tmp_path):
+    values = torch.linspace(-1, 1, 6).reshape(6, 1, 1, 1).expand(6, 1, 2, 2)
+    neighbour_strip(Neighbours(values[:3], values[3:], np.arange(3.0)), tmp_path / "nearest.png")
+    sheet = np.asarray(Image.open(tmp_path / "nearest.png"))
+    tile = 2 * 16 + 1  # enlarged, with a border
+    assert sheet.shape == (2 * tile + 1, 3 * tile + 1)
+    centres = sheet[tile // 2 :: tile, tile // 2 :: tile][:2, :3]
+    np.testing.assert_array_equal(centres, [[0, 51, 102], [153, 204, 255]])
 
 
 def test_drawing_leaves_matplotlib_alone(tmp_path):

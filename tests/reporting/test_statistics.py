@@ -7,7 +7,16 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from genexp.reporting.statistics import expected_best_of_k, holm, iqm, t_interval, welch_t
+from genexp.reporting.statistics import (
+    best_of_k_weights,
+    expected_best_of_k,
+    holm,
+    iqm,
+    not_separable_from_best,
+    paired_t,
+    t_interval,
+    welch_t,
+)
 
 
 def test_t_interval_by_hand():
@@ -49,10 +58,21 @@ def test_welch_without_any_spread():
     assert welch_t([8.0, 8.0], [7.0, 7.0]) == 0.0
 
 
-def test_welch_has_the_power_that_is_planned_with():
+@pytest.mark.parametrize(
+    ("seeds", "apart", "power"), [(3, 1.0, 0.12), (5, 1.0, 0.26), (10, 1.0, 0.56), (20, 1.0, 0.87), (3, 3.0, 0.67)]
+)
+def test_welch_has_the_power_that_is_planned_with(seeds: int, apart: float, power: float):
     rng = np.random.default_rng(1)
-    found = [welch_t(rng.standard_normal(10), rng.standard_normal(10) + 1.0) < 0.05 for _ in range(600)]
-    assert np.mean(found) == pytest.approx(0.56, abs=0.07)  # ten seeds, one sd apart
+    found = [welch_t(rng.standard_normal(seeds), rng.standard_normal(seeds) + apart) < 0.05 for _ in range(1500)]
+    assert np.mean(found) == pytest.approx(power, abs=0.045)  # 3.5 binomial sd
+
+
+def test_a_bootstrap_of_three_runs_covers_too_rarely():
+    rng = np.random.default_rng(3)
+    runs = rng.standard_normal((1500, 3))
+    means = runs[:, rng.integers(0, 3, size=(1000, 3))].mean(axis=2)
+    low, high = np.percentile(means, [2.5, 97.5], axis=1)
+    assert np.mean((low <= 0) & (high >= 0)) == pytest.approx(0.74, abs=0.04)
 
 
 def test_holm_by_hand():
@@ -89,3 +109,47 @@ def test_bad_input_is_refused():
         holm([0.5, 1.5])
     with pytest.raises(ValueError, match="k must be between 1 and the number of runs 2"):
         expected_best_of_k([1.0, 2.0], 3)
+
+
+def test_paired_t_agrees_with_scipy():
+    a, b = np.random.default_rng(4).standard_normal((2, 6))
+    mean, half_width, p = paired_t(a, b)
+    expected = stats.ttest_rel(a, b)
+    low, high = expected.confidence_interval()
+    assert p == pytest.approx(expected.pvalue)
+    assert (mean - half_width, mean + half_width) == pytest.approx((low, high))
+    assert paired_t([1.0, 2.0], [0.5, 1.5]) == (0.5, 0.0, 0.0)
+    assert paired_t([1.0, 2.0], [1.0, 2.0]) == (0.0, 0.0, 1.0)
+    with pytest.raises(ValueError, match="must be pairs"):
+        paired_t([1.0, 2.0], [1.0, 2.0, 3.0])
+
+
+def test_what_cannot_be_told_from_the_best():
+    best, near, far, single = [1.0, 1.1, 0.9], [1.1, 1.2, 0.9], [5.0, 5.1, 4.9], [0.0]
+    assert not_separable_from_best([far, best, single, near]) == [False, True, False, True]
+    assert not_separable_from_best([best, single, []]) == [False, False, False]  # nothing to compare with
+    assert not_separable_from_best([best, best]) == [True, True]
+
+
+def test_the_best_is_told_apart_no_more_often_than_the_level_says():
+    rng = np.random.default_rng(5)
+    kept = [all(not_separable_from_best(rng.standard_normal((4, 5)))) for _ in range(300)]
+    # all four are equal; the best is chosen by its mean, so that the tests are not quite at their level
+    assert np.mean(kept) > 0.8
+
+
+def test_holm_is_used_between_the_comparisons():
+    rng = np.random.default_rng(6)
+    best, other = rng.standard_normal(5), rng.standard_normal(5) + 2.0
+    p = welch_t(best, other)
+    assert not_separable_from_best([best, other], alpha=1.01 * p) == [True, False]
+    others = [other + 1e-9 * i for i in range(3)]
+    assert not_separable_from_best([best, *others], alpha=1.01 * p) == [True] * 4
+    assert not_separable_from_best([best, *others], alpha=3.01 * p) == [True, False, False, False]
+
+
+def test_best_of_k_weights_are_exact():
+    for n in (1, 2, 7, 60):
+        for k in range(1, n + 1):
+            exact = [math.comb(n - i, k - 1) / math.comb(n, k) for i in range(1, n + 1)]
+            assert best_of_k_weights(n, k) == pytest.approx(exact, abs=1e-14)

@@ -9,7 +9,8 @@ from omegaconf import DictConfig
 
 from genexp import config as configs
 from genexp.errors import UserError
-from genexp.runs import RUN_DIR_VARIABLE, Run, new_folder, unfinished
+from genexp.runs import RUN_DIR_VARIABLE, Run, new_folder, python_path, unfinished
+from genexp.sweeping.jobs import recorded
 
 
 @dataclass
@@ -22,6 +23,8 @@ class Ticket:
     python_path: list[str]
     is_new: bool
     is_child: bool
+    overrides: tuple[str, ...] = ()
+    config_dir: str | None = None
 
 
 def admit(overrides: Sequence[str], config_dir: str | None) -> Ticket:
@@ -35,24 +38,41 @@ def admit(overrides: Sequence[str], config_dir: str | None) -> Ticket:
         return Ticket(configs.from_plain(decided.config), {}, decided, decided.python_path, False, True)
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise UserError("genexp starts the processes of a distributed run itself: give trainer=ddp trainer.devices=2.")
+    if len(overrides) == 1 and overrides[0].startswith("resume=") and overrides[0] != "resume=auto":
+        return _take_up(Run.open(overrides[0].removeprefix("resume=")))  # the folder says everything
     given = {override.split("=", 1)[0] for override in overrides} - {"resume", "run_dir", "progress"}
     composed = configs.compose_train(overrides, config_dir)
     config, choices = composed.config, composed.choices
-    if config.name is None:
-        experiment = choices.get("experiment", "null")
-        config.name = experiment if experiment not in ("null", "None") else f"{choices['dataset']}_{choices['model']}"
+    if config.search:
+        raise UserError("A search runs many jobs: add -m.")
+    config.name = composed.name
     run = _run_to_resume(config, bool(given))
     if run is not None:
         if given and configs.identity(configs.to_plain(config)) != run.record["identity"]:
             raise UserError(
                 f"{run.folder} was trained with another config: give resume alone, or start a new run without it."
             )
-        config = configs.from_plain({**run.config, "progress": config.progress})
-        return Ticket(config, choices, Run(run.folder.resolve()), run.python_path, False, False)
+        return _take_up(run, config.progress)
     folder = Path(config.run_dir).resolve() if config.run_dir else new_folder(configs.to_plain(config))
     if (folder / "run.json").exists():
         raise UserError(f"{folder} holds a run already: add resume=auto to go on with it, or choose another run_dir.")
-    return Ticket(config, choices, Run(folder), _python_path(config_dir), True, False)
+    return Ticket(
+        config,
+        choices,
+        Run(folder),
+        python_path(config_dir),
+        is_new=True,
+        is_child=False,
+        overrides=recorded(overrides, config.seed),
+        config_dir=str(Path(config_dir).resolve()) if config_dir else None,
+    )
+
+
+def _take_up(run: Run, progress: bool | None = None) -> Ticket:
+    """Go on with a run as it was configured."""
+    plain = run.config if progress is None else {**run.config, "progress": progress}
+    folder = Run(run.folder.resolve())
+    return Ticket(configs.from_plain(plain), {}, folder, run.python_path, is_new=False, is_child=False)
 
 
 def _run_to_resume(config: DictConfig, settings: bool) -> Run | None:
@@ -71,8 +91,3 @@ def _run_to_resume(config: DictConfig, settings: bool) -> Run | None:
     if (Path.cwd() / "run.json").is_file():
         return Run(Path.cwd())
     return unfinished(config.paths.output, configs.identity(configs.to_plain(config)) if settings else None)
-
-
-def _python_path(config_dir: str | None) -> list[str]:
-    """Where the user's own models are found: in the folder that holds their configs, and here."""
-    return [] if config_dir is None else [str(Path.cwd()), str(Path(config_dir).resolve().parent)]

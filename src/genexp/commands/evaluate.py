@@ -3,14 +3,19 @@
 import time
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from genexp.commands.arguments import run_and_settings, take_flag
 from genexp.errors import UserError
 from genexp.runs import Run, commit
 
-USAGE = "genexp evaluate RUN [weights=ema] [bound_samples=16]"
-DEFAULTS = {"weights": "ema", "bound_samples": 16}
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from genexp.evaluation.protocol import Protocol
+
+USAGE = "genexp evaluate RUN [weights=ema] [bound_samples=16] [ais_steps=0]"
+DEFAULTS = {"weights": "ema", "bound_samples": 16, "ais_steps": 0}
 
 
 def main(arguments: list[str]) -> int:
@@ -18,30 +23,42 @@ def main(arguments: list[str]) -> int:
     if take_flag(arguments, "-h", "--help"):
         print(
             f"{USAGE}\n\nDraw samples from the run's newest checkpoint and score them against the held-out reference.\n"
-            "weights=ema|raw; bound_samples: importance samples for families with a likelihood bound.\n"
-            "Adds a line with the fingerprint to scores.jsonl and prints the table."
+            "weights=ema|raw; bound_samples: importance samples for families with a likelihood bound; ais_steps: more\n"
+            "than 0 adds the bound of annealed importance sampling, for a VAE (slow).\n"
+            "Adds a line with the fingerprint to scores.jsonl and prints the table; anchors.json and, for images,\n"
+            "samples/nearest.png go beside it."
         )
         return 0
     folder, settings = run_and_settings(arguments, DEFAULTS, USAGE)
     if settings["bound_samples"] < 1:
         raise UserError(f"bound_samples={settings['bound_samples']} is out of range: give at least 1.")
+    if settings["ais_steps"] < 0:
+        raise UserError(f"ais_steps={settings['ais_steps']} is out of range: give 0 or more.")
     evaluate(Run.open(folder), **settings)
     return 0
 
 
-def evaluate(run: Run, weights: str = "ema", bound_samples: int = 16) -> tuple[dict[str, Any], Path]:
-    """Score a run, add the row to `scores.jsonl`, print the table; the row and the picture's path."""
+def evaluate(
+    run: Run, weights: str = "ema", bound_samples: int = 16, ais_steps: int = 0
+) -> tuple[dict[str, Any], Path]:
+    """Score a run, add the row to `scores.jsonl`, print the table; the row and the picture's path.
+
+    The anchors' scores go to `anchors.json`, and of images a strip beside their nearest training images to
+    `samples/nearest.png`: whoever reads the folder needs no protocol.
+    """
     import torch
     from rich.console import Console
 
     from genexp.assembly import load_trained, prepared_protocol, relative
+    from genexp.evaluation.scores import write_scores
     from genexp.models.sampling import draw
-    from genexp.reporting.likelihood import bits_per_dim_row
+    from genexp.reporting.likelihood import annealed_row, bits_per_dim_row, refuse_annealing
     from genexp.reporting.table import score_table
     from genexp.reporting.watch import save_picture
     from genexp.training.randomness import mix
 
     trained = load_trained(run, weights)
+    refuse_annealing(trained.model, ais_steps)
     data, protocol = prepared_protocol(trained.config)
     seed, started = trained.config.seed, time.perf_counter()
     samples = torch.stack([draw(trained.model, protocol.size, mix(seed, 5, d)) for d in range(protocol.draws)])
@@ -49,6 +66,7 @@ def evaluate(run: Run, weights: str = "ema", bound_samples: int = 16) -> tuple[d
     record = run.record
     scores = protocol.score(samples).with_columns(
         **bits_per_dim_row(trained.model, data, bound_samples, seed),
+        **annealed_row(trained.model, data, ais_steps, seed),
         sample_s=sampling_seconds / protocol.draws,
         train_s=record.get("seconds"),
         params=record.get("parameters", {}).get("total"),
@@ -65,9 +83,26 @@ def evaluate(run: Run, weights: str = "ema", bound_samples: int = 16) -> tuple[d
         "time": datetime.now().astimezone().isoformat(timespec="seconds"),
         **scores.to_json(),
     }
+    anchors = protocol.anchors()
+    write_scores(anchors, run.folder / "anchors.json")
+    strip = _nearest_picture(samples[0], protocol, run.samples / "nearest.png")
     run.append_scores(row)
     console = Console()
-    console.print(score_table({**protocol.anchors(), f"{record['name']} ({trained.weights})": scores}, console.width))
+    console.print(score_table({**anchors, f"{record['name']} ({trained.weights})": scores}, console.width))
     console.print(f"run      {relative(run.folder)}", highlight=False, soft_wrap=True)
     console.print(f"samples  {relative(picture)}", highlight=False, soft_wrap=True)
+    if strip is not None:
+        console.print(f"nearest  {relative(strip)}", highlight=False, soft_wrap=True)
     return row, picture
+
+
+def _nearest_picture(samples: "Tensor", protocol: "Protocol", path: Path) -> Path | None:
+    """The samples beside their nearest training data; None where the protocol has no picture of that."""
+    from genexp.reporting.grid import neighbour_strip
+
+    neighbours = protocol.neighbours(samples)
+    if neighbours is None:
+        path.unlink(missing_ok=True)  # of an earlier evaluation
+        return None
+    neighbour_strip(neighbours, path)
+    return path

@@ -1,24 +1,37 @@
-"""`genexp train -m`: every combination of values, each in a process of its own.
+"""`genexp train -m`: every combination of values, or a search among them, each job in a process of its own."""
 
-A fresh process for each job: nothing leaks from one to the next (random state, W&B run, process groups), and a job may
-itself start the ranks of a distributed run.
-"""
-
-import os
 import signal
-import subprocess
-import sys
+from collections import Counter
 from collections.abc import Sequence
-from types import FrameType
+from pathlib import Path
 
-from genexp.commands.admission import admit
+from genexp import config as configs
+from genexp.config import Composed
 from genexp.errors import UserError
+from genexp.sweeping.display import display_for
+from genexp.sweeping.folder import SweepFolder
+from genexp.sweeping.grid import Grid
+from genexp.sweeping.jobs import Job, Request, combinations, key_of
+from genexp.sweeping.launchers import Launcher
+from genexp.sweeping.scheduler import Outcome, Source, Stop, run_jobs
 
-RANK_VARIABLES = ("LOCAL_RANK", "NODE_RANK", "GROUP_RANK", "RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+BAD = ("diverged", "failed")
+
+
+def asks_for_several(overrides: Sequence[str]) -> bool:
+    """Whether a command line without -m means several runs, by `seeds=5`.
+
+    Raises:
+        UserError: if it names a preset.
+    """
+    for override in overrides:
+        if "=" not in override and override.endswith((".yaml", ".yml")):
+            raise UserError(f"{override} is a sweep's preset: add -m.")
+    return any(key_of(override) == "seeds" and override.split("=")[-1] not in ("null", "") for override in overrides)
 
 
 def jobs(overrides: Sequence[str]) -> list[list[str]]:
-    """The override list of each job, in Hydra's sweep syntax (`a=1,2`, `seed=range(5)`, `choice(...)`).
+    """The override list of each combination, the sweep's own keys in each of them.
 
     Raises:
         UserError: if an override does not parse.
@@ -27,50 +40,92 @@ def jobs(overrides: Sequence[str]) -> list[list[str]]:
         >>> jobs(["loss=hinge", "seed=range(2)"])
         [['loss=hinge', 'seed=0'], ['loss=hinge', 'seed=1']]
     """
-    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-    from hydra.errors import HydraException
-
-    try:
-        parsed = OverridesParser.create().parse_overrides(list(overrides))
-        batches = BasicSweeper.split_arguments(parsed, max_batch_size=None)
-    except HydraException as error:
-        raise UserError(f"The sweep does not parse: {str(error).splitlines()[0]}.") from error
-    return [list(job) for batch in batches for job in batch]
+    request = Request.of(overrides)
+    return [[*job, *request.own] for job in combinations(request.overrides)]
 
 
-def run_all(overrides: list[str], config_dir: str | None) -> int:
-    """Check every job, then run them one after another; 0 if all of them went well, else 1."""
-    if any(override.startswith("run_dir=") for override in overrides):
-        raise UserError("Each job of a sweep has a folder of its own: leave run_dir out, or set paths.output.")
-    extra = [] if config_dir is None else ["--config-dir", config_dir]
-    todo = jobs(overrides)
-    for job in todo:  # a misspelt key in the last job fails before the first one trains
-        admit(job, config_dir)
-    environment = {key: value for key, value in os.environ.items() if key not in RANK_VARIABLES}
-    failed = []
-    for number, job in enumerate(todo, 1):
-        print(f"genexp: job {number} of {len(todo)}: {' '.join(job)}", flush=True)
-        command = [sys.executable, "-m", "genexp", "train", *job, *extra]
-        code = _wait(subprocess.Popen(command, env=environment))
-        if code:
-            failed.append((job, code))
-    for job, code in failed:
-        print(f"genexp: failed with exit code {code}: {' '.join(job)}", file=sys.stderr)
-    return 1 if failed else 0
+def run_all(words: list[str], config_dir: str | None) -> int:
+    """Check every job, then run those that are not done; 0 if all of them are complete, else 1."""
+    request = Request.of(words)
+    for key in map(key_of, request.overrides):
+        if key in ("run_dir", "resume"):
+            raise UserError(f"Each job of a sweep has a folder of its own: leave {key} out, or set paths.output.")
+    if "seed" in request.swept and any(key_of(override) == "seeds" for override in request.own):
+        raise UserError("seeds=N counts on from one seed: give seeds or several values of seed, not both.")
+    first = request.fixed if request.searches else combinations(request.overrides)[0]
+    settings = configs.compose_train([*first, *request.own], config_dir)
+    launcher = configs.build(settings.config.launcher, "launcher")
+    folder = SweepFolder(Path(settings.config.paths.output) / "sweeps" / _name(request, settings))
+    source: Source
+    if settings.config.search:
+        from genexp.sweeping.search import search_source
+
+        source, total = search_source(folder, request, settings.plain, config_dir)
+    else:
+        todo = folder.jobs(combinations(request.overrides), settings.config.seeds, config_dir)
+        source, total = Grid(folder, todo), len(todo)
+    extra = ["--config-dir", config_dir] if config_dir else []
+    folder.note_call(["genexp", "train", "-m", *words, *extra], total or 0)
+    return _run(folder, source, launcher, total, bool(settings.config.progress))
 
 
-def _wait(process: subprocess.Popen[bytes]) -> int:
-    """The job's exit code; a signal to the sweep lets the job save before the sweep ends."""
+def _name(request: Request, settings: Composed) -> str:
+    """The sweep's name: the one given, the preset's, or the base name and the keys that vary."""
+    if settings.config.sweep is not None:
+        name = str(settings.config.sweep)
+        if Path(name).name != name or name.startswith("."):
+            raise UserError(
+                f"sweep={name} is not a name: give a word without slashes; paths.output says where it goes."
+            )
+        return name
+    if request.preset is not None:
+        return request.preset
+    return "-".join([settings.name, *(key for key in request.swept if key != "seed")])
 
-    def forward(number: int, frame: FrameType | None) -> None:
-        if number == signal.SIGTERM:  # Ctrl-C reaches the job by itself
-            process.terminate()
-        sys.exit(process.wait() or 128 + number)
 
-    previous = {number: signal.signal(number, forward) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        return process.wait()
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+def _run(folder: SweepFolder, source: Source, launcher: Launcher, total: int | None, progress: bool) -> int:
+    skipped = len(source.skipped) if isinstance(source, Grid) else 0
+    print(f"genexp: sweep {folder.name}: {'a search' if total is None else f'{total} jobs'}", end="")
+    print(f", {skipped} of them done before" if skipped else "", flush=True)
+    display = display_for(total, skipped, progress)
+    with Stop() as stop:
+        try:
+            ended = run_jobs(source, launcher, display, stop)
+        finally:
+            display.close()
+    if isinstance(source, Grid):
+        ended += [(job, _before(job)) for job in source.skipped]  # some of them busy at first, in another process
+    code = _tell(folder, ended)
+    if not isinstance(source, Grid):
+        print(f"genexp: see the winner with: genexp best {relative_path(folder.path)}", flush=True)
+    if stop.received is not None:
+        print("genexp: stopped; go on with the same command.", flush=True)
+        return 130 if stop.received == signal.SIGINT else 0
+    return code
+
+
+def _before(job: Job) -> Outcome:
+    record = job.run.record
+    return Outcome(record["status"], record.get("failure"))
+
+
+def _tell(folder: SweepFolder, ended: Sequence[tuple[Job, Outcome]]) -> int:
+    """Print what became of the jobs; 1 if one of them came to nothing."""
+    last = {job.run.folder: (job, outcome) for job, outcome in ended}.values()
+    counts = Counter(outcome.status for _, outcome in last)
+    print(
+        f"genexp: {', '.join(f'{n} {status}' for status, n in sorted(counts.items())) or 'nothing to do'}", flush=True
+    )
+    for job, outcome in last:
+        if outcome.status in BAD:
+            print(
+                f"genexp: {outcome.status}: {job.label}\n        {outcome.reason} ({job.run.folder.name})", flush=True
+            )
+    shown = relative_path(folder.path)
+    print(f"genexp: see the table with: genexp report {shown}", flush=True)
+    return 1 if any(outcome.status not in ("complete", "pruned") for _, outcome in last) else 0
+
+
+def relative_path(path: Path) -> Path:
+    """A path as a person at the prompt would write it."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

@@ -4,17 +4,19 @@ import os
 import signal
 import sys
 import time
-from contextlib import nullcontext
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import OmegaConf
 
 from genexp import config as configs
 from genexp.commands.admission import Ticket, admit
 from genexp.commands.arguments import refuse_unknown_flags, take_flag, take_option
-from genexp.commands.multirun import run_all
-from genexp.errors import Diverged
+from genexp.commands.multirun import asks_for_several, run_all
+from genexp.errors import Diverged, UserError
 from genexp.runs import RUN_DIR_VARIABLE, Run, make_importable
+
+if TYPE_CHECKING:
+    from genexp.assembly import Session
 
 USAGE = "genexp train [key=value ...] [-m] [--config-dir DIR] [--cfg]"
 HELP = f"""{USAGE}
@@ -30,7 +32,13 @@ Train a model, score it and show samples. Everything is set by Hydra overrides:
   resume=RUN            go on with that run
   run_dir=DIR           the run's folder; by default runs/<name>/<time>-s<seed>-<config>
 
-  -m                    every combination of values given as a=1,2, each in a process of its own
+  -m                    every combination of values given as a=1,2, each in a process of its own. The same command again
+                        skips what is done, goes on with what was cut off, and runs what is missing
+  -m FILE.yaml          the same with the overrides in a file, such as those in sweeps/
+  seeds=5               five runs of each combination, with seed, seed + 1, ...; works without -m too
+  sweep=NAME            the sweep's name; its folder is runs/sweeps/NAME
+  launcher=local        local | joblib | submitit: where jobs run; launcher.jobs=2 for two at a time
+  search=none           none | random | optuna: try values from ranges in place of every combination
   --config-dir DIR      a folder with your own groups, searched beside genexp's
   --cfg                 print the resolved config and stop
 """
@@ -45,7 +53,7 @@ def main(arguments: list[str]) -> int:
     multirun, show = take_flag(arguments, "-m", "--multirun"), take_flag(arguments, "--cfg")
     config_dir = take_option(arguments, "--config-dir")
     refuse_unknown_flags(arguments, USAGE)
-    if multirun:
+    if multirun or (asks_for_several(arguments) and not show):
         return run_all(arguments, config_dir)
     ticket = admit(arguments, config_dir)
     if show:
@@ -55,64 +63,128 @@ def main(arguments: list[str]) -> int:
 
 
 def train(ticket: Ticket) -> int:
-    """Train, score and show one run; the exit code."""
-    if not ticket.is_child:
-        print(f"genexp: {ticket.config.name}, seed {ticket.config.seed}", flush=True)
-    from genexp.training import checkpoint  # brings torch, which takes seconds
+    """Train, score and show one run; the exit code.
 
-    run, config = ticket.run, ticket.config
-    if not ticket.is_new and not ticket.is_child and run.record["status"] == "complete":
-        print(f"genexp: {run.folder} is complete: score it again with genexp evaluate.")
+    The run is held by its lock from the first step to the score, so that two processes never do the same work.
+    """
+    run = ticket.run
+    if ticket.is_child:  # the first rank holds the lock and keeps the record
+        state, start = _newest(run)
+        _fit(ticket, _session(ticket, start), state)
         return 0
-    state, refused = checkpoint.latest(run.checkpoints) if not ticket.is_new else (None, [])
-    for sentence in refused:
-        print(f"genexp: {sentence}", file=sys.stderr)
-    start = int(state["step"]) if state else 0
-    if state is not None and not ticket.is_child:
+    print(f"genexp: {ticket.config.name}, seed {ticket.config.seed}", flush=True)
+    if ticket.is_new:
+        session = _session(ticket, 0)  # what cannot work is refused before there is a folder
+        with run.locked():
+            run.create(
+                configs.to_plain(ticket.config),
+                ticket.choices,
+                ticket.python_path,
+                overrides=ticket.overrides,
+                config_dir=ticket.config_dir,
+            )
+            return _recorded(ticket, session)
+    with run.locked():
+        if run.record["status"] == "complete":  # read under the lock: another process may just have ended it
+            print(f"genexp: {run.folder} is complete: score it again with genexp evaluate.")
+            return 0
+        return _recorded(ticket, None)
+
+
+def _recorded(ticket: Ticket, session: "Session | None") -> int:
+    """Train and score; what goes wrong is the run's record."""
+    run = ticket.run
+    run.update(status="running", **({"failure": None} if "failure" in run.record else {}))
+    try:
+        return _train_and_score(ticket, session)
+    except Diverged as error:
+        run.update(status="diverged", failure=str(error))
+        raise
+    except Exception as error:
+        first = next((line.strip() for line in str(error).splitlines() if line.strip()), "no message")
+        sentence = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {first}"
+        run.update(status="failed", failure=sentence)
+        raise
+
+
+def _train_and_score(ticket: Ticket, session: "Session | None") -> int:
+    run, config = ticket.run, ticket.config
+    state, start = _newest(run)
+    if state is not None:
         print(f"genexp: going on from step {start} of {run.folder}", flush=True)
     loggers: list[Any] = []
     if start < config.max_steps:
-        stopped, loggers = _train_steps(ticket, state, start)
-        if stopped is not None and not ticket.is_child:
+        stopped, loggers = _fit(ticket, session or _session(ticket, start), state)
+        if stopped is not None:
             return _report_stop(run, stopped, loggers)
-    if not ticket.is_child:
-        _finish(run, loggers)
+    else:  # it was cut off while it was scored: its loggers still lack the score
+        _prepare_process(ticket)
+        loggers = configs.build(config.logger, "logger")(run, configs.to_plain(config))
+    _finish(run, loggers)
     return 0
 
 
-def _train_steps(ticket: Ticket, state: dict[str, Any] | None, start: int) -> tuple[int | None, list[Any]]:
-    """Run the steps; the signal that ended them early, or None, and the loggers, still open."""
-    from genexp.assembly import Hardware, build_session
-    from genexp.trainer import make_trainer, model_size, set_threads
+def _newest(run: Run) -> tuple[dict[str, Any] | None, int]:
+    """The newest whole checkpoint, if there is one, and its step."""
+    from genexp.training import checkpoint  # brings torch, which takes seconds
 
-    run, config = ticket.run, ticket.config
+    state, refused = checkpoint.latest(run.checkpoints)
+    for sentence in refused:
+        print(f"genexp: {sentence}", file=sys.stderr)
+    return state, int(state["step"]) if state else 0
+
+
+def _prepare_process(ticket: Ticket) -> None:
+    from genexp.assembly import Hardware
+    from genexp.trainer import set_threads
+
     make_importable(ticket.python_path)
-    set_threads(Hardware.of(config.trainer, config.batch_size))
-    session = build_session(config, start)
-    with nullcontext() if ticket.is_child else run.locked():
-        if ticket.is_new:
-            run.create(configs.to_plain(config), ticket.choices, ticket.python_path)
-        if not ticket.is_child:
-            os.environ[RUN_DIR_VARIABLE] = str(run.folder)
-            run.update(status="running", parameters=model_size(session.model))
-        already, begun = run.record.get("seconds", 0.0), time.perf_counter()
+    set_threads(Hardware.of(ticket.config.trainer, ticket.config.batch_size))
 
-        def note(step: int) -> None:
-            run.update(step=step, seconds=already + time.perf_counter() - begun)
 
-        trainer, stop = make_trainer(session, config, run, state, note)
-        try:
-            trainer.fit(session.model, datamodule=session.data)
-        except Diverged as error:
-            if not ticket.is_child:
-                run.update(status="diverged", failure=str(error), step=session.regime.clock.step)
-            raise
-        finally:
-            os.environ.pop(RUN_DIR_VARIABLE, None)
-        if not ticket.is_child:
+def _session(ticket: Ticket, start: int) -> "Session":
+    from genexp.assembly import build_session
+
+    _prepare_process(ticket)
+    return build_session(ticket.config, start)
+
+
+def _fit(ticket: Ticket, session: "Session", state: dict[str, Any] | None) -> tuple[int | None, list[Any]]:
+    """Run the steps; the signal that ended them early, or None, and the loggers, still open."""
+    from genexp.reporting.loggers import finish
+    from genexp.trainer import make_trainer, model_size
+
+    run, first = ticket.run, not ticket.is_child
+    if first:
+        os.environ[RUN_DIR_VARIABLE] = str(run.folder)
+        run.update(parameters=model_size(session.model))
+    record = run.record
+    seconds = record.get("seconds", 0.0) - time.perf_counter()
+    cpu_seconds = record.get("cpu_seconds", 0.0) - _cpu_seconds()
+
+    def note(step: int) -> None:
+        run.update(step=step, seconds=seconds + time.perf_counter(), cpu_seconds=cpu_seconds + _cpu_seconds())
+
+    trainer, stop = make_trainer(session, ticket.config, run, state, note)
+    try:
+        trainer.fit(session.model, datamodule=session.data)
+    except Exception:
+        if first:
             note(session.regime.clock.step)
+            finish(trainer.loggers, exit_code=1)
+        raise
+    finally:
+        os.environ.pop(RUN_DIR_VARIABLE, None)
+    if first:
+        note(session.regime.clock.step)
     stopped = None if session.regime.clock.finished else (stop.received or signal.SIGTERM)
     return stopped, trainer.loggers
+
+
+def _cpu_seconds() -> float:
+    """What this process and its ended children have used of the processors, user and system."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
 
 
 def _report_stop(run: Run, number: int, loggers: list[Any]) -> int:
@@ -129,10 +201,22 @@ def _report_stop(run: Run, number: int, loggers: list[Any]) -> int:
 
 
 def _finish(run: Run, loggers: list[Any]) -> None:
-    """Score the trained run and show what came of it."""
+    """Score the trained run, once, and show what came of it."""
     from genexp.commands.evaluate import evaluate
     from genexp.reporting.loggers import finish
+    from genexp.training import checkpoint
 
-    row, picture = evaluate(run)
-    finish(loggers, row["metrics"], picture)
+    row = None
+    if run.scores():  # of a process that was killed between its score and its last word
+        state, _ = checkpoint.latest(run.checkpoints)
+        row = run.final_score(state["step"], "ema" if state["ema"] else "raw") if state else None
+    if row is None:
+        try:
+            row, picture = evaluate(run)
+        except Exception:
+            finish(loggers, exit_code=1)
+            raise
+    else:
+        picture = run.samples / f"final-{row['weights']}.png"
+    finish(loggers, row, picture)
     run.update(status="complete")

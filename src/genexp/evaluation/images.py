@@ -23,12 +23,12 @@ from genexp.evaluation.features import Extractor, extractor_for
 from genexp.evaluation.metrics.c2st import c2st_knn_auc, c2st_logreg_auc
 from genexp.evaluation.metrics.classes import class_histogram, modes_covered, total_variation
 from genexp.evaluation.metrics.frechet import frechet_distance, frechet_distance_corrected
-from genexp.evaluation.metrics.memorisation import duplicate_share, nearest_distances
+from genexp.evaluation.metrics.memorisation import duplicate_share, nearest_distances, nearest_rows
 from genexp.evaluation.metrics.mmd import median_bandwidth, mmd_permutation_test
 from genexp.evaluation.metrics.prdc import prdc
 from genexp.evaluation.metrics.ranks import mann_whitney
 from genexp.evaluation.pixels import PART, PixelGrid, SplitImages, SplitPixels
-from genexp.evaluation.protocol import Array, Protocol
+from genexp.evaluation.protocol import Array, Neighbours, Protocol
 
 MODE_THRESHOLD = 0.2
 """A class counts as covered with this part of its share: one sample would be the classifier's noise."""
@@ -94,6 +94,27 @@ class ImageProtocol(Protocol):
     def headline(self) -> str:
         """`fd32c`, with the number of features of the extractor."""
         return f"fd{self.extractor.dim}c"
+
+    def neighbours(self, samples: Tensor, count: int = 16) -> Neighbours | None:
+        """Some of `samples` (N, C, H, W) with their nearest training images in features; None if one is not finite."""
+        samples = samples[: self.pairwise_n].detach().cpu()
+        if not torch.isfinite(samples).all():
+            return None
+        mine, held_out = self._features_of(samples), self._ref.features[: self.pairwise_n]
+        rows, distances = np.zeros(len(mine), dtype=np.int64), np.full(len(mine), np.inf)
+        of_held_out = np.full(len(held_out), np.inf)
+        start = 0
+        for part in self._train.split(PART):  # the features of a large training set would not fit
+            features = self._features_of(part)
+            near, distance = nearest_rows(mine, features)
+            rows = np.where(distance < distances, start + near, rows)
+            distances = np.minimum(distances, distance)
+            of_held_out = np.minimum(of_held_out, nearest_distances(held_out, features))
+            start += len(part)
+        order = distances.argsort(kind="stable")
+        chosen = order[np.unique(np.linspace(0, len(order) - 1, count).round().astype(np.int64))]
+        ratio = distances[chosen] / (float(np.median(of_held_out)) or 1.0)
+        return Neighbours(samples[chosen], self._train[torch.from_numpy(rows[chosen])], ratio)
 
     def _prepare(self, data: DataModule) -> None:
         if len(data.shape) != 3:
@@ -209,6 +230,10 @@ class ImageProtocol(Protocol):
             "uniform": lambda rng: anchors.uniform(low, high, n, rng),
         }
         return {name: _from_pixels(make) for name, make in makers.items()}
+
+    def _features_of(self, x: Tensor) -> Array:
+        parts = (self._grid.unit(self._grid.snap(part)) for part in x.split(PART))
+        return np.concatenate([self.extractor((2.0 * part - 1.0).float()) for part in parts])
 
     def _see(self, x: Tensor) -> ImageSet:
         """Images (N, C, H, W) in [-1, 1] as the metrics see them."""

@@ -84,10 +84,8 @@ class PointProtocol(Protocol):
         """`hq` or `energy`."""
         return "hq" if self._modes is not None else "energy"
 
-    def backdrop(self) -> Backdrop | None:
-        """Two thousand points of `val` and the true density; None outside the plane."""
-        if tuple(self.data.shape) != (2,):
-            return None
+    def backdrop(self) -> Backdrop:
+        """Two thousand points of `val` and the true density, which a picture draws in the plane alone."""
         log_prob = None if self.data.density is None else self.data.density.log_prob
         return Backdrop(torch.from_numpy(self._val[:2000]), log_prob)
 

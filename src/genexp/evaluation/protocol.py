@@ -32,10 +32,26 @@ VERSION = 2
 
 @dataclass(frozen=True)
 class Backdrop:
-    """Behind a picture of points: real ones (M, 2), and the true log density of points (K, 2) if known."""
+    """Behind a picture of points: real ones (M, D), and the true log density of points (K, D) if known."""
 
     points: Tensor
     log_prob: Callable[[Tensor], Tensor] | None
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """Samples beside the training data that they are most like, the nearest pair first.
+
+    Attributes:
+        samples: (N, *shape).
+        nearest: the training datum nearest to each, (N, *shape).
+        ratio: the distance between the two over the median of the same distance of held-out data, (N,): about 1 for
+            a perfect generator, 0 for a copy.
+    """
+
+    samples: Tensor
+    nearest: Tensor
+    ratio: Array
 
 
 class Protocol(ABC):
@@ -145,6 +161,15 @@ class Protocol(ABC):
 
     def backdrop(self) -> Backdrop | None:
         """What a picture of the samples is drawn over; None for images."""
+        return None
+
+    def neighbours(self, samples: Tensor, count: int = 16) -> Neighbours | None:
+        """Some of `samples` (N, *shape) with their nearest training data; None where there is no picture of that.
+
+        Arguments:
+            samples: generated ones.
+            count: how many to choose, evenly spaced from the nearest to the farthest.
+        """
         return None
 
     def anchors(self) -> dict[str, Scores]:

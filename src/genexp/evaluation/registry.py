@@ -70,6 +70,7 @@ _METRICS = (
     MetricInfo("nll_true", "none", None, "mean -log p_true of the samples in nats; the perfect row is the entropy"),
     MetricInfo("sw2", "lower", None, "squared sliced 2-Wasserstein distance"),
     MetricInfo("bpd", "lower", None, "bits per dimension of the reference: = exact, ≤ a bound, ≈ an estimate"),
+    MetricInfo("bpd_ais", "lower", None, "the same by annealed importance sampling of the decoder alone: ≤ a bound"),
     MetricInfo("dup_share", "lower", None, "share of samples that repeat another exactly"),
     MetricInfo("c2st_knn_auc", "lower", 0.5, "AUC of nearest neighbours on pixels, real against generated"),
     MetricInfo("energy", "lower", 0.0, "energy distance, unbiased"),

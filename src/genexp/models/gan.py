@@ -98,8 +98,12 @@ class GAN(GenerativeModel):
         return loss + self._penalties(batch["x"], fakes)
 
     def generator_loss(self, batch: Batch, fakes: Tensor) -> Tensor:
-        """$L_G$."""
-        loss = self.loss.generator(self._score(fakes))
+        """$L_G$; losses that compare see the batch's real data beside the fakes."""
+        if self.loss.compares:
+            real, fake = self._scores(batch["x"], fakes)
+            loss = self.loss.generator(fake, real)
+        else:
+            loss = self.loss.generator(self._score(fakes))
         self.record("loss/generator", loss)
         return loss
 

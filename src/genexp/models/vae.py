@@ -101,7 +101,7 @@ class VAE(GenerativeModel):
             x = dequantise(x, self.levels, self.random.uniform(len(x), *self.shape))
         mean, log_variance = self.posterior(x)
         z = mean + (0.5 * log_variance).exp() * self.random.normal(len(x), self.latent_dim)
-        log_likelihood = self.noise(x, self.decoder(z))
+        log_likelihood = self.log_likelihood(x, z)
         kl = gaussian_kl(mean, log_variance)
         loss = self.loss_terms(log_likelihood, kl).mean()
         self.record("loss/negative_elbo", loss)
@@ -136,6 +136,10 @@ class VAE(GenerativeModel):
         """Data through the posterior mean and back, (B, *shape)."""
         return self.decode(self.encode(x))
 
+    def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
+        r"""$\log p(x|z)$ (B,) in nats, of data as `log_prob` takes them and latents (B, latent_dim)."""
+        return self.noise(x, self.decoder(z))
+
     def log_prob(self, x: Tensor, samples: int = 1, seed: int | None = None) -> Likelihood:
         r"""The importance-weighted bound with K = `samples`; K = 1 is the ELBO.
 
@@ -154,9 +158,7 @@ class VAE(GenerativeModel):
             noise = torch.randn(mean.shape, device=mean.device, generator=generator)
             z = mean + (0.5 * log_variance).exp() * noise
             log_weights.append(
-                self.noise(x, self.decoder(z))
-                + gaussian_log_prob(z, zero, zero)
-                - gaussian_log_prob(z, mean, log_variance)
+                self.log_likelihood(x, z) + gaussian_log_prob(z, zero, zero) - gaussian_log_prob(z, mean, log_variance)
             )
         return Likelihood(
             value=importance_weighted(torch.stack(log_weights)),

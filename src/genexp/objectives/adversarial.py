@@ -29,9 +29,11 @@ class AdversarialLoss(ABC):
     Attributes:
         needs_constraint: True if the critic's loss has no minimum unless something bounds the critic's slope:
             a penalty on its gradient or a clip of its weights.
+        compares: True if the generator's loss needs the scores of data beside those of samples.
     """
 
     needs_constraint: ClassVar[bool] = False
+    compares: ClassVar[bool] = False
 
     @abstractmethod
     def critic(self, real: Tensor, fake: Tensor) -> Tensor:
@@ -48,7 +50,7 @@ class AdversarialLoss(ABC):
 
         Arguments:
             fake: scores of samples (B,).
-            real: scores of data (B,), for losses that compare the two.
+            real: scores of data (B,), for losses that compare the two; the others ignore it.
         """
 
 
@@ -178,6 +180,47 @@ class Wasserstein(AdversarialLoss):
     def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
         """Returns -E f."""
         return -expectation(fake)
+
+
+@dataclass(frozen=True)
+class Relativistic(AdversarialLoss):
+    r"""The pairing loss: the critic tells which of two is the real one, pairs in the order of the batch.
+
+    $$L_D = E\,\mathrm{sp}(-(r - f)), \qquad L_G = E\,\mathrm{sp}(-(f - r))$$
+
+    The best critic is $D^* = \log p/q$ up to a constant, which no difference of scores can see; there
+    $L_D = \log 2 - \mathrm{JS}(p \otimes q \,\|\, q \otimes p)$, over the pairs of one real and one generated sample
+    in both orders. Every generated sample is held against a real one, so to leave a mode out costs the generator.
+    Without a penalty its training need not settle: `penalty=[r1,r2]` is what its convergence near the solution is
+    proved with.
+
+    References:
+        The relativistic discriminator: a key element missing from standard GAN (Jolicoeur-Martineau, 2018),
+        https://arxiv.org/abs/1807.00734
+        The GAN is dead; long live the GAN! A Modern GAN Baseline (Huang et al., 2024),
+        https://arxiv.org/abs/2501.05441
+
+    Example:
+        >>> scores = torch.full((4,), 3.0)
+        >>> round(Relativistic().critic(scores, scores).item(), 4)  # log 2: the critic knows nothing
+        0.6931
+    """
+
+    compares: ClassVar[bool] = True
+
+    def critic(self, real: Tensor, fake: Tensor) -> Tensor:
+        """Returns E sp(-(r - f))."""
+        return expectation(F.softplus(fake - real))
+
+    def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
+        """Returns E sp(-(f - r)).
+
+        Raises:
+            ValueError: the scores of data are missing.
+        """
+        if real is None:
+            raise ValueError("a relativistic loss compares with data: give the scores of real ones too")
+        return expectation(F.softplus(real - fake))
 
 
 def single_loss(loss: AdversarialLoss, real: Tensor, fake: Tensor, fake_detached: Tensor, ratio: float = 1.0) -> Tensor:

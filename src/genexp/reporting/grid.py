@@ -9,7 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 from genexp.errors import UserError
-from genexp.evaluation.protocol import Backdrop
+from genexp.evaluation.protocol import Backdrop, Neighbours
 
 SHORT_SIDE = 32
 """Small images are enlarged to about this many pixels."""
@@ -19,7 +19,7 @@ def picture(x: Tensor, path: Path | str, backdrop: Backdrop | None = None) -> No
     """Save samples as a PNG: a sheet of images, or points over the truth.
 
     Arguments:
-        x: images (N, C, H, W) in [-1, 1] or points (N, 2).
+        x: images (N, C, H, W) in [-1, 1] or points (N, D).
         path: of the PNG.
         backdrop: what a protocol gives for points.
 
@@ -62,6 +62,12 @@ def image_grid(x: Tensor, columns: int | None = None, scale: int | None = None, 
     return Image.fromarray(sheet[..., 0] if channels == 1 else sheet)
 
 
+def neighbour_strip(neighbours: Neighbours, path: Path | str) -> None:
+    """Save a PNG of samples, the nearest to the training data first, each above the image that it is nearest to."""
+    sheet = image_grid(torch.cat([neighbours.samples, neighbours.nearest]), columns=len(neighbours.samples))
+    sheet.save(path)
+
+
 def scatter(
     x: Tensor,
     path: Path | str,
@@ -69,26 +75,35 @@ def scatter(
     log_prob: Callable[[Tensor], Tensor] | None = None,
     title: str | None = None,
 ) -> None:
-    """Save a picture of points in the plane over real ones.
+    """Save a picture of points over real ones.
+
+    Of more than two dimensions the first two principal axes are shown, and of one the cumulative shares.
 
     Arguments:
-        x: generated points (N, 2); those that are not finite are left out.
+        x: generated points (N, D); those that are not finite are left out.
         path: of the PNG.
-        reference: real points (M, 2), grey below; they also fix the section of the plane that is shown.
-        log_prob: the true density's log_prob of points (K, 2), drawn as contours.
-        title: above the picture.
+        reference: real points (M, D), grey below; they also fix the axes and the section of the plane that is shown.
+        log_prob: the true density's log_prob of points (K, 2), drawn as contours in the plane alone.
+        title: above the picture; None says which axes are shown where D is not 2.
 
     Raises:
-        UserError: if the points are not in the plane.
+        UserError: if these are no points.
     """
-    if x.ndim != 2 or x.shape[1] != 2:
-        raise UserError(f"A scatter plot needs points (N, 2), but got shape {tuple(x.shape)}.")
+    if x.ndim != 2 or x.shape[1] == 0:
+        raise UserError(f"A scatter plot needs points (N, D), but got shape {tuple(x.shape)}.")
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     points = x.detach().cpu().float()
     points = points[torch.isfinite(points).all(dim=1)]
     frame = reference.detach().cpu().float() if reference is not None else points
+    dim = x.shape[1]
+    if dim == 1:
+        frame, points, log_prob = _cumulative(frame), _cumulative(points), None
+        title = title or "cumulative shares"
+    elif dim > 2:
+        (frame, points), log_prob = _in_plane(frame, points), None
+        title = title or f"first two principal axes of {dim}"
     low, high = _section(frame)
     figure = Figure(figsize=(4, 4), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
@@ -112,9 +127,26 @@ def scatter(
         alpha=0.6,
         label="generated",
     )
-    axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), aspect="equal", title=title or "")
+    axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), aspect="auto" if dim == 1 else "equal", title=title or "")
     axes.legend(loc="upper right", markerscale=4, fontsize="small")
     figure.savefig(path)
+
+
+def _cumulative(points: Tensor) -> Tensor:
+    """Points on a line (N, 1) in order, each with the share of points up to it, (N, 2)."""
+    shares = torch.arange(1, len(points) + 1) / max(len(points), 1)
+    return torch.stack([points[:, 0].sort().values, shares], dim=1)
+
+
+def _in_plane(frame: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
+    """Both on the first two principal axes of the first, (M, 2) and (N, 2); an axis that is missing is all zeros."""
+    centre = frame.double().mean(dim=0) if len(frame) else torch.zeros(frame.shape[1], dtype=torch.float64)
+    directions = torch.linalg.svd(frame.double() - centre, full_matrices=False)[2][:2]  # (at most 2, D)
+    axes = torch.zeros(2, frame.shape[1], dtype=torch.float64)
+    for i, direction in enumerate(directions):
+        axes[i] = direction * direction[direction.abs().argmax()].sign()  # an axis has no sign of its own
+    in_frame, in_points = (((rows.double() - centre) @ axes.T).float() for rows in (frame, points))
+    return in_frame, in_points
 
 
 def _section(frame: Tensor) -> tuple[list[float], list[float]]:
@@ -122,5 +154,6 @@ def _section(frame: Tensor) -> tuple[list[float], list[float]]:
     if len(frame) == 0:
         return [-1.0, -1.0], [1.0, 1.0]
     low, high = frame.amin(dim=0), frame.amax(dim=0)
-    margin = 0.1 * (high - low).clamp(min=1e-3)
+    sides = high - low
+    margin = 0.1 * sides.clamp(min=max(1e-3, 0.1 * float(sides.max())))  # points on a line keep a strip around them
     return (low - margin).tolist(), (high + margin).tolist()

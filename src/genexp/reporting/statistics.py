@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy import special  # the whole of scipy.stats takes a second to import
 
 
 def t_interval(values: ArrayLike, level: float = 0.95) -> tuple[float, float]:
@@ -31,7 +31,7 @@ def t_interval(values: ArrayLike, level: float = 0.95) -> tuple[float, float]:
     mean, n = float(runs.mean()), len(runs)
     if n == 1:
         return mean, math.inf
-    return mean, float(stats.t.ppf(0.5 + level / 2.0, n - 1) * runs.std(ddof=1) / math.sqrt(n))
+    return mean, float(special.stdtrit(n - 1, 0.5 + level / 2.0) * runs.std(ddof=1) / math.sqrt(n))
 
 
 def welch_t(a: ArrayLike, b: ArrayLike) -> float:
@@ -54,7 +54,66 @@ def welch_t(a: ArrayLike, b: ArrayLike) -> float:
     first, second = _runs(a, "a", at_least=2), _runs(b, "b", at_least=2)
     if np.ptp(first) == 0.0 and np.ptp(second) == 0.0:
         return 1.0 if first[0] == second[0] else 0.0
-    return float(stats.ttest_ind(first, second, equal_var=False).pvalue)
+    of_first, of_second = first.var(ddof=1) / len(first), second.var(ddof=1) / len(second)
+    total = of_first + of_second
+    share = of_first / total
+    freedom = 1.0 / (share**2 / (len(first) - 1) + (1.0 - share) ** 2 / (len(second) - 1))
+    return _two_sided((first.mean() - second.mean()) / math.sqrt(total), freedom)
+
+
+def paired_t(a: ArrayLike, b: ArrayLike, level: float = 0.95) -> tuple[float, float, float]:
+    """Student's t-test of the differences of two methods on the same seeds.
+
+    Arguments:
+        a: One number per seed of the first method, at least two ``(n,)``.
+        b: Those of the second, in the same order ``(n,)``.
+        level: Coverage of the interval, between 0 and 1.
+
+    Returns:
+        The mean of a - b, the half-width of its interval and the two-sided p-value; if the differences do not vary
+        the p-value is 1 where they are 0, otherwise 0.
+
+    Raises:
+        ValueError: If the numbers are not pairs, fewer than two, or not finite.
+    """
+    first, second = _runs(a, "a", at_least=2), _runs(b, "b", at_least=2)
+    if len(first) != len(second):
+        raise ValueError(f"a and b must be pairs, but they are {len(first)} and {len(second)} numbers")
+    differences = first - second
+    mean, half_width = t_interval(differences, level)
+    if np.ptp(differences) == 0.0:
+        return mean, half_width, 1.0 if mean == 0.0 else 0.0
+    error = float(differences.std(ddof=1)) / math.sqrt(len(differences))
+    return mean, half_width, _two_sided(mean / error, len(differences) - 1)
+
+
+def not_separable_from_best(methods: Sequence[ArrayLike], alpha: float = 0.05) -> list[bool]:
+    """Which of several methods cannot be told from the one with the lowest mean.
+
+    Each is compared with the best by Welch's test, and Holm's adjustment makes up for there being several. A method
+    with fewer than two values cannot be tested: it is never among them and is never the best.
+
+    Arguments:
+        methods: The values of each, one per run, lower is better.
+        alpha: Level of the family of tests.
+
+    Returns:
+        One truth value per method; none is true if fewer than two can be tested.
+
+    Raises:
+        ValueError: If a value is not finite.
+    """
+    testable = [i for i, values in enumerate(methods) if len(np.asarray(values)) > 1]
+    answer = [False] * len(methods)
+    if len(testable) < 2:
+        return answer
+    best = min(testable, key=lambda i: float(_runs(methods[i], "methods").mean()))
+    others = [i for i in testable if i != best]
+    adjusted = holm([welch_t(methods[i], methods[best]) for i in others])
+    answer[best] = True
+    for i, p in zip(others, adjusted, strict=True):
+        answer[i] = bool(p >= alpha)
+    return answer
 
 
 def holm(pvalues: ArrayLike) -> NDArray[np.float64]:
@@ -105,12 +164,27 @@ def expected_best_of_k(values: ArrayLike, k: int) -> float:
         https://arxiv.org/abs/1711.10337
     """
     runs = np.sort(_runs(values, "values"))
-    n = len(runs)
+    return float(runs @ best_of_k_weights(len(runs), k))
+
+
+def best_of_k_weights(n: int, k: int) -> NDArray[np.float64]:
+    """Chance of each of n runs, ordered from best to worst, to be the best of k that are drawn at random.
+
+    Arguments:
+        n: Number of runs.
+        k: Number of runs drawn without replacement, from 1 to n.
+
+    Returns:
+        ``(n,)``, which sum to 1.
+
+    Raises:
+        ValueError: If k is not between 1 and n.
+    """
     if not 1 <= k <= n:
         raise ValueError(f"k must be between 1 and the number of runs {n}, but it is {k}")
-    subsets = math.comb(n, k)
-    weights = np.array([math.comb(n - i, k - 1) / subsets for i in range(1, n + 1)])
-    return float(runs @ weights)
+    i = np.arange(1, n)
+    ratios = np.maximum(n - i - k + 1, 0) / (n - i)  # of C(n-i-1, k-1) to C(n-i, k-1)
+    return k / n * np.cumprod(np.concatenate([[1.0], ratios]))
 
 
 def iqm(values: ArrayLike) -> float:
@@ -132,6 +206,11 @@ def iqm(values: ArrayLike) -> float:
     runs = np.sort(_runs(values, "values"))
     cut = len(runs) // 4
     return float(runs[cut : len(runs) - cut].mean())
+
+
+def _two_sided(t: float, freedom: float) -> float:
+    """The p-value of a Student variable."""
+    return float(2.0 * special.stdtr(freedom, -abs(t)))
 
 
 def _runs(values: ArrayLike | Sequence[float], name: str, at_least: int = 1) -> NDArray[np.float64]:

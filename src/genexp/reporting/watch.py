@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Callback, Trainer
-from lightning.pytorch.loggers import WandbLogger
 from torch import Tensor
 
 from genexp.evaluation.protocol import Protocol
 from genexp.models.sampling import draw
 from genexp.reporting.grid import picture
+from genexp.reporting.loggers import show_samples
 from genexp.training.callbacks import MetricRows
 from genexp.training.randomness import mix
 
@@ -41,9 +41,7 @@ class Watch(Callback):
                 scores = self.protocol.fast(samples)
                 path = save_picture(samples, self.protocol, self.folder / f"step-{clock.step:08d}.png")
             self.rows.add_scores({f"fast/{name}": value for name, value in scores.items()})
-            for logger in trainer.loggers:
-                if isinstance(logger, WandbLogger):
-                    logger.log_image("samples", [str(path)], step=clock.step)
+            show_samples(trainer.loggers, path, samples, clock.step)
 
 
 def save_picture(samples: Tensor, protocol: Protocol, path: Path) -> Path:

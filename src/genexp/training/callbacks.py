@@ -3,6 +3,7 @@
 import logging
 import math
 import signal
+import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -16,9 +17,12 @@ from genexp.training import checkpoint
 from genexp.training.metrics_file import MetricsFile
 from genexp.training.strategy import any_rank
 
+SAME_WISH_SECONDS = 1.0
+"""Signals so close together are one: a cluster or a terminal signals all processes, and a parent passes its own on."""
+
 
 class GracefulStop(Callback):
-    """SIGTERM and Ctrl-C stop the run after the current step, with a checkpoint; a second signal stops it at once.
+    """SIGTERM and Ctrl-C stop the run after the current step, with a checkpoint; a later one stops it at once.
 
     Lightning's own handler broadcasts from inside the signal handler, which hangs when a single rank is signalled. Here
     the handler only sets a flag, and the ranks agree on it between steps.
@@ -28,6 +32,7 @@ class GracefulStop(Callback):
 
     def __init__(self) -> None:
         self.received: int | None = None
+        self._since = 0.0
         self._previous: dict[int, Any] = {}
         self._module: Any = None
 
@@ -37,10 +42,12 @@ class GracefulStop(Callback):
         self._previous = {number: signal.signal(number, self._handle) for number in self.SIGNALS}
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self.received is not None:
+        if self.received is None:
+            self._since = time.monotonic()
+        elif time.monotonic() - self._since > SAME_WISH_SECONDS:
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
-        self.received = number
+        self.received = self.received or number
         self._module.stop_requested = True
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: Any, *_: Any) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from genexp.evaluation.metrics import c2st, frechet, memorisation, mmd, points, prdc
+from genexp.evaluation.metrics import authenticity, c2st, fld, frechet, memorisation, mmd, points, prdc
 
 Metric = Callable[[np.ndarray, np.ndarray], object]
 HELD_OUT = np.random.default_rng(99).standard_normal((50, 4))
@@ -19,6 +19,7 @@ DETERMINISTIC: dict[str, Metric] = {
     "prdc": prdc.prdc,
     "copy_rate": lambda x, y: memorisation.copy_rate(x, y, HELD_OUT),
     "c_t": lambda x, y: memorisation.c_t(x, y, HELD_OUT),
+    "authenticity": authenticity.authenticity,
     "energy_distance": points.energy_distance,
     "mode_statistics": lambda x, y: points.mode_statistics(x, y[:5], 0.5),
 }
@@ -27,6 +28,8 @@ RANDOM: dict[str, Metric] = {
     "c2st_logreg_auc": lambda x, y: c2st.c2st_logreg_auc(x, y, np.random.default_rng(3)),
     "c2st_knn_auc": lambda x, y: c2st.c2st_knn_auc(x, y, np.random.default_rng(3)),
     "sliced_wasserstein": lambda x, y: points.sliced_wasserstein(x, y, np.random.default_rng(3), 20),
+    "mind": lambda x, y: points.mind(x, y, np.random.default_rng(3), 20),
+    "fld": lambda x, y: fld.feature_likelihood_divergence(x, y, HELD_OUT, np.random.default_rng(3)),
 }
 METRICS = DETERMINISTIC | RANDOM
 

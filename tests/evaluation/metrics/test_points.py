@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import wasserstein_distance
 
-from genexp.evaluation.metrics.points import energy_distance, mode_statistics, sliced_wasserstein
+from genexp.evaluation.metrics.points import energy_distance, mind, mode_statistics, sliced_wasserstein
 
 
 def _ring(modes: int = 8) -> np.ndarray:
@@ -122,6 +122,16 @@ def test_sliced_wasserstein_of_a_shift(d: int):
     expected = shift @ shift / d
     assert sliced_wasserstein(x, x + shift, rng, 20_000) == pytest.approx(expected, rel=0.04)
     assert sliced_wasserstein(x, x, rng) == 0.0
+
+
+@pytest.mark.parametrize("d", [2, 16])
+def test_mind_of_a_shift_does_not_depend_on_the_dimension(d: int):
+    rng = np.random.default_rng(0)
+    x, shift = rng.standard_normal((50, d)), np.full(d, 2.0 / np.sqrt(d))
+    assert mind(x, x + shift, rng, 20_000) == pytest.approx(3 * 4.0, rel=0.04)
+    y = rng.standard_normal((50, d))
+    sliced = sliced_wasserstein(x, y, np.random.default_rng(1), 1000)
+    assert mind(x, y, np.random.default_rng(1)) == pytest.approx(3 * d * sliced)
 
 
 def test_sliced_wasserstein_in_one_dimension_is_the_wasserstein_distance():

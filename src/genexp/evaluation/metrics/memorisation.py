@@ -8,7 +8,7 @@ References:
 """
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy.stats import beta
 
 from genexp.evaluation.metrics.distances import (
@@ -22,15 +22,15 @@ from genexp.evaluation.metrics.distances import (
 from genexp.evaluation.metrics.ranks import mann_whitney
 
 
-def nearest_distances(a: ArrayLike, b: ArrayLike) -> Array:
-    """Euclidean distance of each row of ``a`` to its nearest row of ``b``.
+def nearest_rows(a: ArrayLike, b: ArrayLike) -> tuple[NDArray[np.int64], Array]:
+    """The nearest row of ``b`` to each row of ``a``, and its Euclidean distance.
 
     Arguments:
         a: ``(N, d)``.
         b: ``(M, d)``.
 
     Returns:
-        ``(N,)``, exactly 0 for a row that is in b.
+        Indices ``(N,)``, the first of several at one distance; distances ``(N,)``, exactly 0 for a row that is in b.
 
     Raises:
         ValueError: If an input is not a finite matrix.
@@ -40,7 +40,12 @@ def nearest_distances(a: ArrayLike, b: ArrayLike) -> Array:
     for rows, squared in squared_distance_blocks(first, second):
         nearest[rows] = squared.argmin(axis=1)
     difference = first - second[nearest]  # recomputed from differences: to the last digit
-    return np.sqrt(np.einsum("ij,ij->i", difference, difference))
+    return nearest, np.sqrt(np.einsum("ij,ij->i", difference, difference))
+
+
+def nearest_distances(a: ArrayLike, b: ArrayLike) -> Array:
+    """Euclidean distance ``(N,)`` of each row of ``a`` to its nearest row of ``b``; see :func:`nearest_rows`."""
+    return nearest_rows(a, b)[1]
 
 
 def copy_rate(generated: ArrayLike, train: ArrayLike, held_out: ArrayLike, quantile: float = 0.01) -> float:

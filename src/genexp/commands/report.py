@@ -1,0 +1,134 @@
+"""`genexp report`: tables over seeds of the runs below some folders, in several formats."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from genexp.commands.arguments import refuse_unknown_flags, take_flag
+from genexp.errors import UserError
+
+USAGE = "genexp report DIR... [format=terminal] [out=PATH] [metrics=a,b] [compare=A,B] [title=TEXT]"
+HELP = f"""{USAGE}
+
+Tables of the runs in and below some folders: of a sweep, of a run, or of anything that holds runs. Runs of one setting
+are one row, mean ± half-width of the 95 % interval over training seeds; what is not separable from the best is bold.
+
+  format=terminal          terminal, markdown, csv (one row for each setting), csv-runs (one for each run), latex, json,
+                           html (one page that needs nothing else); several with commas
+  out=PATH                 the file; by default html goes to DIR/report.html and the others are printed
+  metrics=coverage,recall  these beside the headline; by default all
+  compare=A,B              two settings beside each other: labels as in the table, parts of them, or hashes
+  title=TEXT               the report's title
+"""
+SETTINGS = ("format", "out", "metrics", "compare", "title")
+SUFFIXES = {
+    "markdown": ".md",
+    "csv": ".csv",
+    "csv-runs": ".runs.csv",
+    "latex": ".tex",
+    "json": ".json",
+    "html": ".html",
+}
+FORMATS = ("terminal", *SUFFIXES)
+WITH_FIGURES = ("json", "html")
+"""Formats that need the runs' curves and pictures, which take longer to read than all else."""
+
+
+def main(arguments: list[str]) -> int:
+    """Run `genexp report`."""
+    arguments = list(arguments)
+    if take_flag(arguments, "-h", "--help"):
+        print(HELP, end="")
+        return 0
+    refuse_unknown_flags(arguments, USAGE)
+    folders, settings, formats = read_arguments(arguments)
+    places = _places(formats, settings.get("out"), folders[0])
+    from genexp.reporting.report import build_report
+
+    report = build_report(
+        folders,
+        metrics=[name for name in settings["metrics"].split(",") if name] if "metrics" in settings else None,
+        compare=settings.get("compare"),
+        title=settings.get("title"),
+        figures=any(name in WITH_FIGURES for name in formats),
+    )
+    for name, place in zip(formats, places, strict=True):
+        _write(report, name, place)
+    return 0
+
+
+def read_arguments(arguments: Sequence[str]) -> tuple[list[Path], dict[str, str], list[str]]:
+    """The folders, the settings and the formats.
+
+    Raises:
+        UserError: if there is no folder, or a setting or a format is unknown.
+    """
+    folders: list[Path] = []
+    settings: dict[str, str] = {}
+    for argument in arguments:
+        key, equals, value = argument.partition("=")
+        if not equals or Path(argument).is_dir():
+            folders.append(Path(argument))
+        elif key in SETTINGS:
+            settings[key] = value
+        else:
+            raise UserError(f"There is no setting {key}: the settings are {', '.join(SETTINGS)}.")
+    if not folders:
+        raise UserError(f"Give the folder of a sweep or of a run: {USAGE}")
+    return folders, settings, _formats(settings.get("format", "terminal"))
+
+
+def _formats(text: str) -> list[str]:
+    names = list(dict.fromkeys(text.split(",")))
+    for name in names:
+        if name not in FORMATS:
+            raise UserError(f"There is no format {name}: the formats are {', '.join(FORMATS)}.")
+    return names
+
+
+def _places(formats: Sequence[str], out: str | None, folder: Path) -> list[Path | None]:
+    """Where each format goes; None is the terminal. With several files, each gets the ending of its format."""
+    files = [name for name in formats if name != "terminal"]
+    if out is not None and not files:
+        raise UserError("out=... needs a format that goes to a file: add format=markdown, csv, latex, json or html.")
+    if out is not None and Path(out).is_dir():
+        raise UserError(f"out={out} is a folder: give the name of a file in it.")
+    places: list[Path | None] = []
+    for name in formats:
+        if name == "terminal" or (out is None and name != "html"):
+            places.append(None)
+        elif out is None:
+            places.append(folder / "report.html")
+        else:
+            places.append(Path(out) if len(files) == 1 else Path(out).with_suffix(SUFFIXES[name]))
+    return places
+
+
+def _write(report: Mapping[str, Any], name: str, place: Path | None) -> None:
+    from genexp.reporting import formats
+
+    if name == "terminal":
+        formats.print_terminal(report)
+        return
+    if name == "html":
+        from genexp.reporting.page import write_page
+
+        assert place is not None  # a page always has a file
+        place.parent.mkdir(parents=True, exist_ok=True)
+        write_page(dict(report), place)
+    else:
+        writers = {
+            "markdown": formats.markdown,
+            "csv": formats.csv_of_settings,
+            "csv-runs": formats.csv_of_runs,
+            "latex": formats.latex_tables,
+            "json": formats.as_json,
+        }
+        text = writers[name](report)
+        if place is None:
+            sys.stdout.write(text)
+            return
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(text)
+    print(f"report   {place}")
