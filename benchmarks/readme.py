@@ -1,5 +1,6 @@
-"""Put what a script measured between its markers in the README."""
+"""Put what a script measured between its markers in the README or a page of the docs."""
 
+import os
 import platform
 import re
 from pathlib import Path
@@ -10,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def fill(marker: str, lines: list[str], command: str, remark: str) -> None:
-    """Replace what stands between `<!-- marker -->` and `<!-- /marker -->`.
+    """Replace what stands between `<!-- marker -->` and `<!-- /marker -->`, wherever that is.
 
     Arguments:
         marker: the markers' name.
@@ -19,13 +20,14 @@ def fill(marker: str, lines: list[str], command: str, remark: str) -> None:
         remark: what the numbers are.
 
     Raises:
-        ValueError: if the README has no such markers.
+        ValueError: if not exactly one place has such markers.
     """
-    readme = ROOT / "README.md"
-    note = f"Written by `{command}` at commit `{commit()}` ({platform.machine()}, 2 CPU cores): {remark}"
-    text = "\n".join([*lines, "", note])
-    pattern = rf"(<!-- {marker} -->\n).*?(\n<!-- /{marker} -->)"
-    marked, count = re.subn(pattern, lambda found: found[1] + text + found[2], readme.read_text(), flags=re.S)
-    if count != 1:
-        raise ValueError(f"README.md must have the markers <!-- {marker} --> and <!-- /{marker} --> once")
-    readme.write_text(marked)
+    pattern = rf"(<!-- {marker} -->\n).*?(<!-- /{marker} -->)"
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    places = [page for page in pages for _ in re.findall(pattern, page.read_text(), flags=re.S)]
+    if len(places) != 1:
+        raise ValueError(f"one page must have the markers <!-- {marker} --> and <!-- /{marker} -->, not {len(places)}")
+    machine = f"{platform.machine()}, {os.cpu_count()} CPU cores"
+    text = "\n".join([*lines, "", f"Written by `{command}` at commit `{commit()}` ({machine}): {remark}", ""])
+    page = places[0]
+    page.write_text(re.sub(pattern, lambda found: found[1] + text + found[2], page.read_text(), flags=re.S))
