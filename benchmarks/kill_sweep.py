@@ -78,7 +78,7 @@ def main() -> None:
         while True:
             call += 1
             process = start(killed)
-            wait = dice.uniform(0.15, 0.6) * whole
+            wait = dice.uniform(0.2, 0.4) * whole
             try:
                 process.wait(wait)
             except subprocess.TimeoutExpired:
