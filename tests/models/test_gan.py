@@ -1,56 +1,22 @@
 import copy
-from functools import partial
 
 import pytest
 import torch
+from tests.objectives.losses import LOSSES as ALL_LOSSES
+from tests.objectives.losses import name_of
+from tests.small_gan import batch, make
 from torch import nn
 
 from genexp.errors import UserError
-from genexp.models.base import Regime
 from genexp.models.gan import GAN
 from genexp.networks.dcgan import DCGANDecoder, DCGANEncoder
 from genexp.networks.mlp import MLPDecoder, MLPEncoder
-from genexp.objectives.adversarial import Hinge, LeastSquares, NonSaturating, Relativistic, Saturating, Wasserstein
+from genexp.objectives.adversarial import NonSaturating, Pair, QuadraticPotential, Relativistic, Wasserstein
 from genexp.objectives.constraints import NoConstraint, WeightClip
 from genexp.objectives.penalties import R1, GradientPenalty
-from genexp.training.clock import Clock
-from genexp.training.ema import NoEMA
-from genexp.training.optimizers import OptimizerFactory
 from genexp.training.plans import Alternating, Simultaneous, SingleLoss
-from genexp.training.schedules import Constant
 
-LOSSES = [NonSaturating(), Saturating(), Hinge(), LeastSquares(), Relativistic()]
-
-
-def make(loss=None, penalties=None, plan=None, constraint=None, lr=1e-2) -> GAN:
-    torch.manual_seed(0)
-    model = GAN(
-        shape=(2,),
-        latent_dim=3,
-        decoder=partial(MLPDecoder, width=8, depth=2),
-        encoder=partial(MLPEncoder, width=8, depth=2),
-        loss=loss or NonSaturating(),
-        penalties=penalties or {},
-        constraint=constraint or NoConstraint(),
-    ).double()
-    plan = plan or Alternating()
-    model.prepare(
-        Regime(
-            plan=plan,
-            optimizer=OptimizerFactory("torch.optim.SGD", lr=lr, implementation="loop"),
-            schedule=Constant(),
-            ema=NoEMA(),
-            clock=Clock(max_steps=100, images_per_step=16),
-            seed=5,
-        )
-    )
-    model.configure_optimizers()
-    return model
-
-
-def batch(n=16):
-    generator = torch.Generator().manual_seed(1)
-    return {"x": torch.randn(n, 2, dtype=torch.float64, generator=generator), "y": torch.zeros(n)}
+LOSSES = [loss for loss in ALL_LOSSES if not loss.needs_constraint]
 
 
 @pytest.fixture(autouse=True)
@@ -60,7 +26,7 @@ def double():
     torch.set_default_dtype(torch.float32)
 
 
-@pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: type(loss).__name__)
+@pytest.mark.parametrize("loss", LOSSES, ids=name_of)
 @pytest.mark.parametrize("penalised", [False, True])
 def test_single_loss_gradients_equal_the_two_losses(loss, penalised):
     """S1: exactly (grad L_D, ratio grad L_G), with the same penalties, to 1e-12 in float64."""
@@ -80,7 +46,7 @@ def test_single_loss_gradients_equal_the_two_losses(loss, penalised):
     torch.testing.assert_close(value, model.critic_loss(data, fakes.detach()), rtol=0, atol=1e-12)  # S2
 
 
-@pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: type(loss).__name__)
+@pytest.mark.parametrize("loss", LOSSES, ids=name_of)
 def test_single_loss_and_simultaneous_walk_the_same_path(loss):
     models = [make(loss, plan=plan) for plan in (SingleLoss(), Simultaneous())]
     for model in models:
@@ -115,6 +81,28 @@ def test_a_loss_that_compares_gets_the_real_batch_under_every_plan(plan):
     assert model.generator_loss(data, fakes) != model.generator_loss(far, fakes)
     gradient = torch.autograd.grad(model.generator_loss(data, fakes), list(model.critic.parameters())[-1:])
     assert gradient[0].abs().max() < 1e-12  # the last bias shifts all scores, which no pair sees
+
+
+def test_a_loss_that_reads_data_gets_each_batch_and_its_samples():
+    model = make(QuadraticPotential(scale=0.1))
+    model.random.begin(0)
+    data = batch()
+    fakes = model.generate(data).detach()
+    real, fake = model._scores(data["x"], fakes)
+    apart = (data["x"] - fakes).abs().mean(1)
+    expected = ((real - fake).square() / (0.2 * apart) - (real - fake)).mean()
+    torch.testing.assert_close(model.critic_loss(data, fakes), expected)
+
+
+@pytest.mark.parametrize("plan", [Alternating(critic=2), Simultaneous(), SingleLoss()], ids=lambda p: type(p).__name__)
+@pytest.mark.parametrize("loss", [NonSaturating(), Relativistic("average")], ids=name_of)
+def test_the_estimate_of_the_divergence_is_logged_by_its_name(plan, loss):
+    model = make(loss, plan=plan)
+    model.step(batch(16 * plan.sub_batches))
+    row = model.meter.flush()
+    assert row[f"divergence/{loss.bound.name}"] == pytest.approx(
+        loss.bound.offset - loss.bound.scale * row["loss/critic"]
+    )
 
 
 def test_lazy_penalty_counts_on_average_what_the_eager_one_counts():
@@ -160,6 +148,8 @@ def test_impossible_combinations_are_refused():
     with pytest.raises(UserError, match=r"constraint=clip or penalty=gp"):
         make(Wasserstein())
     make(Wasserstein(), {"gp": GradientPenalty()})
+    with pytest.raises(UserError, match="use model=pair_gan"):
+        make(Pair())
     with pytest.raises(UserError, match="BatchNorm"):
         GAN((1, 16, 16), 4, DCGANDecoder, DCGANEncoder, NonSaturating(), {"r1": R1()}, NoConstraint())
     with pytest.raises(UserError, match="latent_dim=0"):

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from genexp.errors import UserError
-from genexp.objectives.constraints import NoConstraint, WeightClip
+from genexp.objectives.constraints import GradientNormalisation, NoConstraint, SpectralNormalisation, WeightClip
 
 
 def _critic():
@@ -62,3 +62,66 @@ def test_only_a_clip_bounds_the_critic():
 def test_bound_must_be_positive(bound):
     with pytest.raises(UserError, match="give a positive number"):
         WeightClip(bound)
+
+
+def test_the_moment_of_a_clip_is_known():
+    assert WeightClip().when == "after"
+    assert WeightClip(when="before").when == "before"
+    with pytest.raises(UserError, match="choose before or after"):
+        WeightClip(when="now")
+
+
+@pytest.mark.parametrize("scale", [1.0, 10.0])
+def test_spectral_normalisation_bounds_the_slope(scale):
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Linear(3, 32), nn.LeakyReLU(0.2), nn.Linear(32, 1))
+    for parameter in network.parameters():
+        nn.init.normal_(parameter, std=3.0)
+    constraint = SpectralNormalisation(scale=scale, warm_up=100)
+    critic = constraint.prepare(network)
+    assert [p.shape for p in critic.parameters()] == [p.shape for p in network.parameters()]
+    optimizer = torch.optim.SGD(critic.parameters(), lr=0.1)
+    for _ in range(50):
+        optimizer.zero_grad()
+        critic(torch.randn(16, 3)).mean().backward()
+        optimizer.step()
+        constraint(critic)
+    x = torch.randn(200, 3, requires_grad=True)
+    (slope,) = torch.autograd.grad(critic(x).sum(), x)
+    assert slope.norm(dim=1).max() <= scale * 1.001
+
+
+@pytest.mark.parametrize("scale", [1.0, 10.0])
+def test_gradient_normalisation_bounds_the_slope(scale):
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Linear(3, 32), nn.LeakyReLU(0.2), nn.Linear(32, 1))
+    critic = GradientNormalisation(scale=scale).prepare(network)
+    x = torch.randn(200, 3, requires_grad=True)
+    scores = critic(x)
+    (slope,) = torch.autograd.grad(scores.sum(), x)
+    assert slope.norm(dim=1).max() <= scale * (1 + 1e-6)
+    assert scores.abs().max() <= scale
+
+
+@pytest.mark.parametrize(
+    ("build", "sentence"),
+    [
+        (lambda: SpectralNormalisation().prepare(_critic()), "its LayerNorm would undo: set network.encoder.norm=none"),
+        (lambda: GradientNormalisation().prepare(nn.BatchNorm1d(3)), "BatchNorm in the critic mixes"),
+        (lambda: WeightClip().prepare(_normalised()), "one bound would undo the other"),
+        (lambda: GradientNormalisation().prepare(_normalised()), "one bound would undo the other"),
+        (lambda: SpectralNormalisation().prepare(_normalised()), "one bound would undo the other"),
+        (lambda: SpectralNormalisation(scale=0.0), "constraint.scale=0.0 is out of range"),
+        (lambda: SpectralNormalisation(warm_up=0), "constraint.warm_up=0 is out of range"),
+        (lambda: GradientNormalisation(variant="gp"), "choose gn or gran"),
+        (lambda: GradientNormalisation(epsilon=0.0), "constraint.epsilon=0.0 is out of range"),
+        (lambda: GradientNormalisation(scale=0.0), "constraint.scale=0.0 is out of range"),
+    ],
+)
+def test_what_does_not_fit_is_refused(build, sentence):
+    with pytest.raises(UserError, match=sentence):
+        build()
+
+
+def _normalised():
+    return SpectralNormalisation().prepare(nn.Sequential(nn.Linear(3, 1)))

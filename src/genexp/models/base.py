@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import torch
@@ -14,6 +14,7 @@ from genexp.errors import UserError
 from genexp.objectives.likelihood import Likelihood
 from genexp.training.clock import Clock
 from genexp.training.ema import EMA, NoEMA
+from genexp.training.health import Monitor, NoMonitor
 from genexp.training.meter import Meter, Stopwatch
 from genexp.training.optimizers import OptimizerFactory
 from genexp.training.plans import Batch, Plan
@@ -35,6 +36,7 @@ class Regime:
     inner_seconds: float = 0.05
     inner_steps: int = 8
     channels_last: bool = False
+    health: Monitor = field(default_factory=NoMonitor)
 
 
 class GenerativeModel(LightningModule):
@@ -62,6 +64,9 @@ class GenerativeModel(LightningModule):
         self.regime: Regime | None = None
         self.random = StepRandomness(seed=0)
         self.stop_requested = False
+        self.rehearsing = False
+        self.seen: dict[str, Tensor] = {}
+        self._again: Iterator[Batch] | None = None
         self._players: Players | None = None
 
     # --- what a family provides -------------------------------------------------------------------------------------
@@ -72,6 +77,10 @@ class GenerativeModel(LightningModule):
 
     def updated(self, player: str) -> None:
         """Called after each optimizer step of `player`."""
+
+    def steps_per_update(self, player: str) -> float:
+        """Optimizer steps that `player` takes on average where its plan counts one update."""
+        return 1.0
 
     def sample(self, n: int, y: Tensor | None = None, seed: int | None = None, temperature: float = 1.0) -> Tensor:
         """Draw `n` samples, (n, *shape), data in [-1, 1].
@@ -110,7 +119,9 @@ class GenerativeModel(LightningModule):
         assert self.regime is not None
         modules = self.players()
         optimizers = {
-            name: self.regime.optimizer(name, [p for p in module.parameters() if p.requires_grad])
+            name: self.regime.optimizer(
+                name, [p for p in module.parameters() if p.requires_grad], self.steps_per_update(name)
+            )
             for name, module in modules.items()
         }
         self._players = Players(modules, optimizers)
@@ -135,7 +146,7 @@ class GenerativeModel(LightningModule):
         started, first = time.perf_counter(), clock.step
         while True:
             before = time.perf_counter()
-            batch, _, _ = next(dataloader_iter)
+            batch = next(dataloader_iter)[0] if self._again is None else next(self._again)
             now = time.perf_counter()
             self.stopwatch.add("data", now - before)
             self.step(batch)
@@ -146,6 +157,10 @@ class GenerativeModel(LightningModule):
             if not single and clock.step - first >= self.regime.inner_steps:
                 return
 
+    def read_again(self, batches: Iterator[Batch] | None) -> None:
+        """Read the batches of the next steps from here, not from Lightning's loader: the run has gone back."""
+        self._again = batches
+
     def step(self, batch: Batch) -> None:
         """One step of the clock: the update plan on one batch."""
         regime, players = self.regime, self._players
@@ -153,8 +168,8 @@ class GenerativeModel(LightningModule):
         clock = regime.clock
         self.random.begin(clock.step)
         factor = regime.schedule(clock.step, clock.max_steps)
-        players.scale_learning_rates(factor)
-        regime.plan.run(self, players, self._sub_batches(batch, regime.plan.sub_batches))
+        players.scale_learning_rates(factor * regime.health.pace)
+        regime.plan.run(self, players, self._sub_batches(batch, regime.plan.sub_batches), clock.step)
         clock.tick()
         regime.ema.update(clock.step, clock.images_per_step)
 
@@ -171,7 +186,22 @@ class GenerativeModel(LightningModule):
 
     def record(self, name: str, value: Tensor) -> None:
         """Log a scalar of this step: averaged until the next log row, moved to the host only then."""
-        self.meter.record(name, value)
+        if not self.rehearsing:
+            self.meter.record(name, value)
+
+    def show(self, **tensors: Tensor) -> None:
+        """Keep what the monitor looks at in a log row, by reference: it costs a step nothing."""
+        if not self.rehearsing:
+            self.seen = {name: tensor.detach() for name, tensor in tensors.items()}
+
+    @contextmanager
+    def rehearsal(self) -> Iterator[None]:
+        """Losses in here are a plan's look ahead: nothing is recorded, no running mean moves, nothing is clipped."""
+        self.rehearsing = True
+        try:
+            yield
+        finally:
+            self.rehearsing = False
 
     @contextmanager
     def sampling(self, weights: str = "ema") -> Iterator["GenerativeModel"]:
@@ -196,6 +226,7 @@ class GenerativeModel(LightningModule):
             "ema": self.regime.ema.state_dict(),
             "optimizers": {name: player.optimizer.state_dict() for name, player in self._players.players.items()},
             "meter": self.meter.state_dict(),
+            "health": self.regime.health.state_dict(),
         }
 
     def load_training_state(self, state: dict[str, Any]) -> None:
@@ -206,6 +237,7 @@ class GenerativeModel(LightningModule):
         for name, player in self._players.players.items():
             player.optimizer.load_state_dict(state["optimizers"][name])
         self.meter.load_state_dict(state["meter"], self.device)
+        self.regime.health.load_state_dict(state.get("health", {}))
         self.regime.clock.step = state["step"]
         self._players.forget_learning_rates()  # the optimizers' states brought their own
 

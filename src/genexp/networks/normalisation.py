@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 
 from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
 
 from genexp.networks.arguments import choose
 
@@ -91,3 +91,14 @@ def batch_coupled(module: nn.Module) -> bool:
     return any(
         isinstance(layer, _BatchNorm) or getattr(layer, "couples_samples", False) is True for layer in module.modules()
     )
+
+
+def normalisations(module: nn.Module) -> list[str]:
+    """The kinds of normalisation layers in a network, by the names of their classes.
+
+    Example:
+        >>> normalisations(nn.Sequential(nn.Linear(2, 4), nn.LayerNorm(4)))
+        ['LayerNorm']
+    """
+    kinds = (_NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
+    return sorted({type(layer).__name__ for layer in module.modules() if isinstance(layer, kinds)})
