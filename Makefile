@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: train test bench lint image format clean
+.PHONY: train test test-slurm bench lint image format clean
 
 train: .venv/ready  ## train the default experiment and print its scores
 	@$(BIN)/genexp train experiment=digits_dcgan $(ARGS)
@@ -14,6 +14,9 @@ lint: .venv/ready
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
+
+test-slurm: .venv/ready  ## the tests on a real SLURM of this machine's own, as root on Debian; docs/slurm.md
+	@$(BIN)/pytest -m slurm --durations 0 tests/slurm $(ARGS)
 
 image:  ## the container image, run for real; docs/containers.md
 	@docker/build.sh cpu test

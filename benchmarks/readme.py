@@ -5,7 +5,7 @@ import platform
 import re
 from pathlib import Path
 
-from genexp.runs import commit
+from genexp.provenance import commit
 
 ROOT = Path(__file__).parents[1]
 

@@ -25,9 +25,35 @@ PLANS = {
         # By SGD: this loss cancels in the critic's biases, and Adam makes a step of what rounding leaves of a gradient.
         "simultaneous": ["loss=relativistic", "penalty=r1", "penalty.r1.interval=4", "optimizer=sgd"],
         "single_loss": ["penalty=[r1,r2]"],
+        "unrolled": ["plan.steps=2", "penalty=[wgan_div,dragan]", "penalty.dragan.weight=0.1"],
+        "extragradient": ["penalty=bcr", "constraint=spectral", "optimizer=optimistic_adam"],
+        "consensus": ["penalty=lecam", "optimizer=sgd"],
+        "gradient_reversal": [
+            "loss=saturating",
+            "penalty=cr",
+            "penalty.cr.interval=2",
+            "constraint=gradient",
+            "optimizer=negative_momentum",
+        ],
+        "wgan": [
+            "loss=wasserstein",
+            "penalty=trust_region",
+            "constraint=clip",
+            "constraint.when=before",
+            "plan.critic=2",
+            "plan.generator=2",
+            "plan.same_latents=true",
+            "plan.long_turns.factor=2",
+            "plan.long_turns.first=2",
+            "plan.long_turns.every=4",
+            "optimizer=sgd",
+        ],
     },
 }
 """For models of several players: each plan, with penalties. Every other model is tested with its default plan."""
+
+ESSENTIAL = (None, "alternating", "simultaneous", "single_loss")
+"""Plans whose killed processes are part of the short suite; the others' are slow."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +62,10 @@ class Case:
 
     model: str
     plan: str | None
+
+    @property
+    def slow(self) -> bool:
+        return self.plan not in ESSENTIAL
 
     @property
     def overrides(self) -> list[str]:

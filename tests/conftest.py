@@ -15,7 +15,8 @@ from tests.cases import CASES
 
 def pytest_generate_tests(metafunc):
     if "case" in metafunc.fixturenames:
-        metafunc.parametrize("case", CASES, ids=str)
+        cases = [pytest.param(case, marks=[pytest.mark.slow] if case.slow else [], id=str(case)) for case in CASES]
+        metafunc.parametrize("case", cases)
 
 
 @pytest.fixture(scope="session")
@@ -64,3 +65,24 @@ def start(tmp_path, environment) -> Callable[[Sequence[str]], subprocess.Popen]:
         )
 
     return run
+
+
+@pytest.fixture(scope="session")
+def s3_server():
+    """An S3 server for a test session."""
+    from tests.s3_server import S3Server
+
+    server = S3Server()
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def s3(s3_server, environment, monkeypatch):
+    """The server with an empty bucket, its address and keys in the environment of this process and of `genexp`."""
+    for key, value in s3_server.environment.items():
+        monkeypatch.setenv(key, value)
+    environment.update(s3_server.environment)
+    s3_server.empty()
+    return s3_server

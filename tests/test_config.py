@@ -15,18 +15,25 @@ from genexp.trainer import make_trainer
 NEEDS = {  # what an option needs beside itself
     ("loss", "wasserstein"): ["constraint=clip"],
     ("loss", "elbo"): ["model=vae"],
+    ("loss", "pair"): ["model=pair_gan"],
     ("model", "vae"): ["network.encoder.norm=batch"],
     ("plan", "minimize"): ["model=vae"],
     ("penalty", "gp"): ["network.encoder.norm=none"],
     ("penalty", "r1"): ["network.encoder.norm=none"],
     ("penalty", "r2"): ["network.encoder.norm=none"],
+    ("penalty", "wgan_div"): ["network.encoder.norm=none"],
+    ("penalty", "dragan"): ["network.encoder.norm=none"],
+    ("penalty", "trust_region"): ["plan.generator=2", "plan.same_latents=true"],
+    ("constraint", "spectral"): ["network.encoder.norm=none"],
+    ("constraint", "gradient"): ["network.encoder.norm=none"],
+    ("plan", "gradient_reversal"): ["loss=saturating"],
     ("evaluation", "points"): ["dataset=ring8", "network=mlp"],
     ("dataset", "celeba"): ["batch_size=4"],
 }
 POINTS = ["ring8", "grid25", "two_moons", "checkerboard", "swiss_roll", "gaussian_mixture"]
 BUILT = ("model", "loss", "constraint", "plan", "optimizer", "schedule", "ema", "evaluation", "dataset", "logger")
-BUILT += ("launcher", "search")
-OPTIONS = [(g, o) for g in configs.groups() for o in configs.options(g) if g not in ("paths", "experiment")]
+BUILT += ("launcher", "search", "health")
+OPTIONS = [(g, o) for g in configs.groups() for o in configs.options(g) if g not in ("paths", "experiment", "game")]
 
 
 def needs(group: str, option: str) -> list[str]:

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 import genexp
-from genexp import runs
+from genexp import provenance
 
 ROOT = Path(__file__).parents[1]
 DOCKER = ROOT / "docker"
@@ -128,11 +128,11 @@ def test_an_image_tells_its_commit(monkeypatch):
     def absent(*arguments, **keywords):
         raise FileNotFoundError("git")
 
-    monkeypatch.setattr(runs.subprocess, "run", absent)
+    monkeypatch.setattr(provenance.subprocess, "run", absent)
     monkeypatch.setenv("GENEXP_COMMIT", "0123456789ab")
-    assert runs.commit.__wrapped__() == "0123456789ab"
+    assert provenance.commit.__wrapped__() == "0123456789ab"
     monkeypatch.setenv("GENEXP_COMMIT", "")
-    assert runs.commit.__wrapped__() is None
+    assert provenance.commit.__wrapped__() is None
 
 
 def test_the_context_is_a_white_list_that_has_all_that_is_copied():

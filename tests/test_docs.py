@@ -14,9 +14,11 @@ from omegaconf import OmegaConf
 
 from genexp import config as configs
 from genexp.cli import COMMANDS
-from genexp.commands import evaluate, report, sample, wandb
+from genexp.commands import dynamics, evaluate, report, sample, wandb
 from genexp.commands.arguments import run_and_settings, take_flag, take_option
 from genexp.commands.multirun import jobs
+from genexp.dynamics.arena import build
+from genexp.dynamics.settings import PARTS, compose_dynamics
 from genexp.errors import UserError
 from genexp.evaluation.anchors import ANCHORS
 from genexp.evaluation.registry import ARROWS, METRICS
@@ -139,13 +141,19 @@ def test_every_command_line_is_understood(page, line, user_folder):
         assert words[1] in ("sync", "dashboard")
         settings = {"sync": {"dry_run": False}, "dashboard": wandb.DASHBOARD}[words[1]]
         run_and_settings([word for word in words[2:] if "=" in word] + ["DIR"], settings, wandb.USAGE)
+    elif words[0] == "dynamics":
+        if all("=" in word for word in words[1:]):
+            build({part: configs.build(compose_dynamics(words[1:]).config[part], part) for part in PARTS})
+        else:
+            run_and_settings(words[1:], dynamics.DEFAULTS, dynamics.USAGE)
     elif words[0] == "list":
         config_dir = take_option(words, "--config-dir")
         assert all(group == "runs" or configs.options(group, config_dir) for group in words[1:])
     else:
         assert words.pop(0) == "train"
         config_dir = take_option(words, "--config-dir")
-        take_flag(words, "--cfg")
+        take_flag(words, "--cfg", "--jobs")
+        take_option(words, "--index")
         todo = combinations_of(words) if take_flag(words, "-m") else [words]
         for overrides in (todo[0], todo[-1]) if len(todo) > 1 else todo:
             build_what_is_cheap(configs.compose_train(overrides, config_dir).config)
@@ -197,7 +205,23 @@ def test_make_train_is_the_experiment_that_the_readme_names():
     assert line and named and line[1] == named[1]
 
 
-@pytest.mark.parametrize("script", ["recipes", "exactness", "throughput", "isolation", "report-speed", "kill"])
+@pytest.mark.parametrize(
+    "script",
+    [
+        "losses",
+        "divergences",
+        "ratio-pairs",
+        "recipes",
+        "exactness",
+        "throughput",
+        "isolation",
+        "report-speed",
+        "kill",
+        "storage",
+        "dynamics",
+        "health",
+    ],
+)
 def test_scripts_find_their_place_in_one_page(script):
     marked = rf"^<!-- {script} -->\n.+?\n<!-- /{script} -->$"
     assert sum(len(re.findall(marked, page.read_text(), flags=re.M | re.S)) for page in PAGES) == 1

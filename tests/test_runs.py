@@ -7,7 +7,7 @@ import pytest
 from tests.cases import TINY
 
 from genexp import config as configs
-from genexp import runs
+from genexp import provenance
 from genexp.errors import Busy, UserError
 from genexp.runs import Run, all_runs, unfinished
 
@@ -35,10 +35,10 @@ def test_a_new_run_says_where_it_comes_from(run, plain):
 
 
 def test_git_is_asked_once(monkeypatch):
-    runs.commit.cache_clear()
-    runs.commit()
+    provenance.commit.cache_clear()
+    provenance.commit()
     monkeypatch.setattr(subprocess, "run", None)
-    runs.commit()
+    provenance.commit()
 
 
 def test_a_lock_dies_with_its_process(run):

@@ -1,7 +1,6 @@
 """From a config to the objects of a run: data, model, regime, scorer."""
 
 from dataclasses import dataclass, fields
-from pathlib import Path
 
 import torch
 from omegaconf import DictConfig
@@ -15,6 +14,7 @@ from genexp.reporting.loggers import LoggerFactory
 from genexp.runs import Run, make_importable
 from genexp.training import checkpoint, strategy
 from genexp.training.clock import Clock
+from genexp.training.health import NoMonitor
 from genexp.training.randomness import seed_everything
 
 
@@ -23,7 +23,7 @@ class Hardware:
     """The `trainer` group: where and how fast the steps run, nothing of what they compute.
 
     Raises:
-        UserError: for what this machine or several players cannot do, or a batch that does not divide among devices.
+        UserError: for what this machine or several players cannot do, or a batch that does not divide among processes.
     """
 
     accelerator: str
@@ -34,6 +34,8 @@ class Hardware:
     inner_seconds: float
     inner_steps: int
     channels_last: bool
+    num_nodes: int = 1
+    timeout_s: float = 60.0
 
     @classmethod
     def of(cls, node: DictConfig, batch_size: int) -> "Hardware":
@@ -55,16 +57,18 @@ class Hardware:
         ):
             if getattr(self, name) not in known:
                 raise UserError(f"trainer.{name}={getattr(self, name)} is not supported: use {' or '.join(known)}.")
-        for name in ("devices", "inner_steps", "threads"):
+        for name in ("devices", "num_nodes", "inner_steps", "threads"):
             value = getattr(self, name)
             if not (isinstance(value, int) and value >= 1) and not (name == "threads" and value is None):
                 raise UserError(f"trainer.{name}={value} is out of range: give a whole number of at least 1.")
-        if batch_size % self.devices:
+        if not isinstance(self.timeout_s, int | float) or self.timeout_s < 1:
+            raise UserError(f"trainer.timeout_s={self.timeout_s} is out of range: give at least 1 second.")
+        if batch_size % self.processes:
             raise UserError(
-                f"batch_size={batch_size} does not divide among {self.devices} processes: "
-                f"choose a multiple of {self.devices}."
+                f"batch_size={batch_size} does not divide among {self.processes} processes: "
+                f"choose a multiple of {self.processes}."
             )
-        if self.devices > 1 and self.strategy == "auto":
+        if self.processes > 1 and self.strategy == "auto":
             raise UserError("Several devices need a strategy that knows players: add trainer=ddp.")
         gpus = torch.cuda.device_count()
         if self.on_gpu and gpus < self.devices:
@@ -72,6 +76,11 @@ class Hardware:
                 f"trainer.devices={self.devices} but this machine shows {gpus} GPUs: "
                 "set trainer.accelerator=cpu or fewer devices."
             )
+
+    @property
+    def processes(self) -> int:
+        """On all machines: each takes its share of the batch."""
+        return self.devices * self.num_nodes
 
     @property
     def on_gpu(self) -> bool:
@@ -119,6 +128,7 @@ def build_session(config: DictConfig, start_step: int = 0) -> Session:
         inner_seconds=hardware.inner_seconds,
         inner_steps=hardware.inner_steps,
         channels_last=hardware.channels_last,
+        health=configs.build(config.health, "health") or NoMonitor(),
     )
     model.prepare(regime)
     data.configure(
@@ -181,11 +191,3 @@ def prepared_protocol(config: DictConfig) -> tuple[DataModule, Protocol]:
     protocol: Protocol = configs.build(config.evaluation, "evaluation")
     protocol.prepare(data)
     return data, protocol
-
-
-def relative(path: Path) -> Path:
-    """A path as a person at the prompt would write it."""
-    try:
-        return path.relative_to(Path.cwd())
-    except ValueError:
-        return path

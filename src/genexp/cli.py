@@ -18,6 +18,7 @@ COMMANDS = {
     "best": "the best setting of a sweep, and the command that gets it again",
     "list": "list the options of a config group, or the runs",
     "report": "tables over seeds of a sweep or of any runs, and a page",
+    "dynamics": "whether a game converges, circles or diverges, and why",
     "wandb": "send offline runs to Weights & Biases, build its dashboards",
 }
 
@@ -29,6 +30,7 @@ HELP = """genexp {version}: train, measure and compare deep generative models.
   genexp best      SWEEP [metric=...]     {best}
   genexp list      [GROUP | runs]         {list}
   genexp report    DIR... [key=value ...] {report}
+  genexp dynamics  [key=value ...] | RUN  {dynamics}
   genexp wandb     sync | dashboard ...   {wandb}
 
 Examples
@@ -48,7 +50,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; the exit code.
 
     0; 1 when a job of a sweep failed; 2 when the user can mend something; 3 when the run diverged; 4 when another
-    process works in the run's folder; 130 after Ctrl-C.
+    process works in the run's folder; 5 when another process of the run is lost; 6 when the store lacks something;
+    after SIGTERM 0 or GENEXP_STOP_CODE; 130 after Ctrl-C.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments or arguments[0] in ("-h", "--help", "help"):

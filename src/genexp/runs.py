@@ -2,31 +2,26 @@
 
 import json
 import os
-import platform
-import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
+from genexp import atomic, config, locks
+from genexp.errors import UserError
+from genexp.provenance import provenance
+from genexp.storage import copies, places
+from genexp.storage.courier import working
 
-import genexp
-from genexp import config
-from genexp.errors import Busy, UserError
-
-RUN_DIR_VARIABLE = "GENEXP_RUN_DIR"
-"""Tells the processes that Lightning starts for the other ranks where the run is."""
 RANK_VARIABLES = ("LOCAL_RANK", "NODE_RANK", "GROUP_RANK", "RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 """What tells a process that it is one of several; a job of a sweep begins without them."""
 THREADS_VARIABLE = "GENEXP_THREADS"
 """A job's share of the cores, where `trainer.threads` is null."""
-PACKAGES = ("torch", "lightning", "hydra-core", "numpy", "wandb")
+SCORES_WAIT_SECONDS = 120.0
+"""A process that adds a score holds the file for milliseconds; one that died on another host for its lease."""
 
 
 class Run:
@@ -43,15 +38,23 @@ class Run:
     def open(cls, folder: Path | str) -> "Run":
         """An existing run.
 
+        Arguments:
+            folder: or an address, of which this machine's folder is opened.
+
         Raises:
-            UserError: if the folder is not a run.
+            UserError: if it is not a run, or the address cannot be used.
         """
-        run = cls(folder)
+        run = cls(copies.fetched(folder) if places.is_address(folder) else folder)
         if not run.folder.is_dir():
-            raise UserError(f"There is no run at {folder}: give the folder that genexp train printed.")
+            raise UserError(f"There is no run at {places.shown(folder)}: give the folder that genexp train printed.")
         if not (run.folder / "run.json").is_file():
-            raise UserError(f"{folder} is not a run: it has no run.json.")
+            raise UserError(f"{places.shown(folder)} is not a run: it has no run.json.")
         return run
+
+    @property
+    def address(self) -> str | None:
+        """Where the run's output is, if that is an address; the folder is then this machine's copy."""
+        return places.address_of(self.folder)
 
     @property
     def checkpoints(self) -> Path:
@@ -66,7 +69,8 @@ class Run:
     @property
     def config(self) -> dict[str, Any]:
         """The resolved config as plain containers."""
-        return config.load_yaml(self.folder / "config.yaml")
+        plain = config.load_yaml(self.folder / "config.yaml")
+        return plain if self.address is None else places.with_own_cache(plain)
 
     @property
     def record(self) -> dict[str, Any]:
@@ -76,7 +80,7 @@ class Run:
             UserError: if it is damaged.
         """
         try:
-            return dict(json.loads((self.folder / "run.json").read_text()))
+            return dict(json.loads(atomic.read_text(self.folder / "run.json")))
         except (ValueError, TypeError) as error:
             raise UserError(f"{self.folder / 'run.json'} is damaged: move the folder away.") from error
 
@@ -84,9 +88,7 @@ class Run:
         """Change values of `run.json`, atomically."""
         path = self.folder / "run.json"
         record = {**(self.record if path.is_file() else {}), **values}
-        temporary = path.with_name(f".run.json.{os.getpid()}.part")
-        temporary.write_text(json.dumps(record, indent=2) + "\n")
-        os.replace(temporary, path)
+        atomic.write_text(path, json.dumps(record, indent=2) + "\n")
 
     @property
     def readable(self) -> bool:
@@ -128,7 +130,8 @@ class Run:
         """
         if self.exists:
             raise UserError(
-                f"{self.folder} holds a run already: add resume=auto to go on with it, or choose another run_dir."
+                f"{places.shown(self.folder)} holds a run already: add resume=auto to go on with it, or choose another "
+                "run_dir."
             )
         self.folder.mkdir(parents=True, exist_ok=True)
         config.save_yaml(plain, self.folder / "config.yaml")
@@ -156,7 +159,7 @@ class Run:
 
     @contextmanager
     def locked(self, timeout: float = 0.0) -> Iterator[None]:
-        """Hold the run against a second process; the system lets go of it when this process dies.
+        """Hold the run against a second process on this host or another; see `genexp.locks`.
 
         Arguments:
             timeout: seconds to wait for another process.
@@ -164,38 +167,53 @@ class Run:
         Raises:
             Busy: if another process works in this folder.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self.folder / ".lock")
-        try:
-            lock.acquire(timeout=timeout)
-        except Timeout:
-            raise Busy(f"Another process is training in {self.folder}: wait for it or stop it.") from None
-        try:
+        with locks.held(self.folder / locks.LOCK, timeout):
+            for folder in (self.folder, self.samples):
+                atomic.remove_abandoned(folder)
             yield
-        finally:
-            lock.release()
+
+    @contextmanager
+    def claimed(self, timeout: float = 0.0) -> Iterator[None]:
+        """Hold the run to work on it, on other machines too; an output at an address is fetched first and sent after.
+
+        Arguments:
+            timeout: seconds to wait for another process of this host.
+
+        Raises:
+            Busy: if another process works on it.
+            UserError: if the address cannot be used, or did not take everything at the end.
+        """
+        with self.locked(timeout):
+            if self.address is None:
+                yield
+                return
+            with working(self.folder, self.address):
+                yield
 
     @property
     def is_locked(self) -> bool:
         """Whether a process works in this folder at this moment."""
-        try:
-            with self.locked():
-                return False
-        except Busy:
+        return locks.Lock(self.folder / locks.LOCK).holder() is not None
+
+    @property
+    def is_claimed(self) -> bool:
+        """Whether a process works on this run, on this machine or another; if none does, its record is up to date."""
+        if self.is_locked:
             return True
+        return self.address is not None and copies.is_claimed(self.folder, self.address)
 
     def append_scores(self, row: dict[str, Any]) -> None:
-        """Add one line to `scores.jsonl`; what a killed process left of its own is closed off first."""
+        """Add one line to `scores.jsonl`: the file is replaced, one process at a time, so that no reader sees half."""
         path = self.folder / "scores.jsonl"
-        broken = path.is_file() and not path.read_bytes().endswith(b"\n") and path.stat().st_size > 0
-        with open(path, "a") as file:
-            file.write(("\n" if broken else "") + json.dumps(row) + "\n")
+        with locks.held(self.folder / ".scores.lock", SCORES_WAIT_SECONDS):
+            rows = [*self.scores(), row]
+            atomic.write_text(path, "".join(json.dumps(one) + "\n" for one in rows))
 
     def scores(self) -> list[dict[str, Any]]:
         """The lines of `scores.jsonl`, oldest first, without what a killed process left half-written."""
         path = self.folder / "scores.jsonl"
         rows = []
-        for line in path.read_text().splitlines() if path.is_file() else []:
+        for line in atomic.read_text(path).splitlines() if path.is_file() else []:
             with suppress(ValueError):
                 row = json.loads(line)
                 if isinstance(row, dict):
@@ -218,43 +236,11 @@ def make_importable(folders: Sequence[str]) -> None:
     sys.path[:0] = [folder for folder in folders if folder not in sys.path]
 
 
-@cache
-def provenance() -> dict[str, Any]:
-    """The code's commit, the packages' versions and the machine, as they were when this process first asked."""
-    versions = {"genexp": genexp.__version__, "python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            versions[package] = "absent"
-    return {"commit": commit(), "versions": versions, "machine": platform.platform(), "cpus": os.cpu_count()}
-
-
-@cache
-def commit() -> str | None:
-    """The git commit of the code, with `+` when files differ from it; in an image, GENEXP_COMMIT."""
-    here = Path(__file__).parent
-    try:
-        head = subprocess.run(
-            ["git", "-C", str(here), "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, timeout=5
-        )
-        dirty = subprocess.run(
-            ["git", "-C", str(here), "status", "--porcelain", "-uno", ":/src", ":/conf"],
-            capture_output=True,
-            text=True,
-            timeout=5,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return os.environ.get("GENEXP_COMMIT") or None
-    if head.returncode != 0:
-        return os.environ.get("GENEXP_COMMIT") or None
-    return head.stdout.strip() + ("+" if dirty.stdout.strip() else "")
-
-
 def new_folder(plain: dict[str, Any]) -> Path:
     """A folder that no run has: output/name/time-seed-identity."""
     stamp = time.strftime("%Y%m%d-%H%M%S")
-    base = Path(plain["paths"]["output"]) / plain["name"] / f"{stamp}-s{plain['seed']}-{config.identity(plain)[:6]}"
+    output = places.folder_of(plain["paths"]["output"])
+    base = output / plain["name"] / f"{stamp}-s{plain['seed']}-{config.identity(plain)[:6]}"
     folder, attempt = base, 1
     while folder.exists():
         attempt += 1
@@ -263,9 +249,14 @@ def new_folder(plain: dict[str, Any]) -> Path:
 
 
 def all_runs(output: Path | str) -> list[Run]:
-    """The runs under `output`, oldest first."""
-    found = sorted(Path(output).glob("**/run.json"), key=lambda path: path.stat().st_mtime)
-    return [run for run in (Run(path.parent) for path in found) if run.readable]
+    """The runs under `output`, oldest first; what is inside a run's folder is not looked at."""
+    found = []
+    for folder, below, files in os.walk(output):
+        if "run.json" in files:
+            below.clear()
+            with suppress(FileNotFoundError):  # removed meanwhile
+                found.append((os.stat(os.path.join(folder, "run.json")).st_mtime, folder))
+    return [run for run in (Run(folder) for _, folder in sorted(found)) if run.readable]
 
 
 def unfinished(output: Path | str, identity: str | None) -> Run | None:

@@ -123,7 +123,7 @@ def test_trained_features_are_cached_by_content(digits, tmp_path, monkeypatch):
     extractor_for(Renamed(digits), tmp_path)
     extractor_for(Renamed(digits, content="changed"), tmp_path)
     assert len(trainings) == 3
-    assert not list((tmp_path / "features").glob("*.part"))
+    assert not list((tmp_path / "features").glob(".part-*"))
 
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 12, 9)])

@@ -1,5 +1,7 @@
 """Two gloo processes equal one process on the union of the batches, for every family and plan."""
 
+import os
+import signal
 import socket
 import subprocess
 import sys
@@ -34,8 +36,6 @@ def relative_difference(one: dict[str, torch.Tensor], other: dict[str, torch.Ten
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory, cache):
     """What one process and what each of two processes ended with, for every case."""
-    import os
-
     folder = tmp_path_factory.mktemp("ddp")
     root = Path(__file__).parents[2]
     base = {
@@ -106,3 +106,42 @@ def test_sigterm_stops_both_processes_and_the_run_goes_on(genexp, start, tmp_pat
     assert 100 <= Run(stopped).record["step"] < 600
     genexp("train", f"resume={stopped}")
     assert_same_bits(whole, stopped)
+
+
+@pytest.mark.slow
+def test_a_killed_process_ends_the_other_with_one_sentence(start, tmp_path):
+    run = tmp_path / "run"
+    overrides = [*Case("gan", "alternating").overrides, "max_steps=100000", "log_every=20", "score_every=0"]
+    first = start(["train", *overrides, "checkpoint_every=50", "trainer=ddp", "trainer.devices=2", f"run_dir={run}"])
+    wait_for_step(run, 100, first)
+    (other,) = Path(f"/proc/{first.pid}/task/{first.pid}/children").read_text().split()[:1]
+    os.kill(int(other), signal.SIGKILL)
+    output, _ = first.communicate(timeout=60)
+    assert first.returncode == 5, output
+    assert output.count("was lost") == 1 and "Traceback" not in output
+    step = checkpoint.step_of(checkpoint.saved(run / "checkpoints")[0])
+    assert f"was lost: the run is saved up to step {step}; go on with genexp train resume=" in output
+    assert (Run(run).record["status"], Run(run).is_locked) == ("failed", False)
+
+
+@pytest.mark.slow
+def test_torchrun_starts_a_lost_process_again_and_the_run_goes_on(genexp, environment, tmp_path):
+    """`--max-restarts` with `resume=auto`: the same command again, by the agent."""
+    overrides = [*Case("gan", "alternating").overrides, "max_steps=1500", "log_every=20", "score_every=0"]
+    overrides += ["checkpoint_every=100", "trainer=ddp", "trainer.devices=2"]
+    whole, run = tmp_path / "whole", tmp_path / "run"
+    genexp("train", *overrides, f"run_dir={whole}")
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "--max-restarts=1"]
+    agent = subprocess.Popen(
+        [*torchrun, "-m", "genexp", "train", *overrides, f"run_dir={run}", "resume=auto"],
+        **{"env": environment, "cwd": tmp_path, "text": True},
+        **{"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT},
+    )
+    wait_for_step(run, 140, agent)
+    for child in Path(f"/proc/{agent.pid}/task/{agent.pid}/children").read_text().split():
+        if "LOCAL_RANK=1" in Path(f"/proc/{child}/environ").read_text().split("\0"):
+            os.kill(int(child), signal.SIGKILL)
+    output, _ = agent.communicate(timeout=200)
+    assert agent.returncode == 0, output
+    assert "genexp: going on from step " in output
+    assert_same_bits(whole, run)

@@ -1,6 +1,5 @@
 """Sweeps through the real command line: killed, doubled, extended, with jobs that cannot work."""
 
-import json
 import os
 import random
 import signal
@@ -16,6 +15,7 @@ from tests.processes import assert_same_bits
 
 from genexp.runs import Run
 from genexp.sweeping.display import last_step
+from genexp.sweeping.folder import SweepFolder
 
 JOBS = [*TINY, "model=gan", "model.latent_dim=2", "loss=hinge,non_saturating", "penalty=gp,r1"]
 STEPS = ["max_steps=200", "log_every=10", "score_every=100", "checkpoint_every=50", "progress=false"]
@@ -143,7 +143,7 @@ def test_a_sweep_grows_and_says_why_a_job_failed(genexp, tmp_path):
     assert sorted(run.record["seed"] for run in done) == [0, 1]
     assert len({run.record["setting"] for run in done}) == 1
     assert all((sweep / name / "run.json").read_bytes() == content for name, content in before.items())
-    calls = [json.loads(line) for line in (sweep / "sweep.jsonl").read_text().splitlines()]
+    calls = SweepFolder(sweep).calls()
     assert [call["jobs"] for call in calls] == [2, 2]
     assert calls[0]["command"][:3] == ["genexp", "train", "-m"]
     begun = time.monotonic()

@@ -39,8 +39,20 @@ def example() -> dict[str, Any]:
         "notes": ["1 folder is damaged and was left out."],
         "tables": tables,
         "normalised": {"rows": rows},
+        "configs": {f"{data}{i}": _config(i) for data in METRICS for i in range(len(LABELS))},
         "runs": runs,
     }
+
+
+def config_of(report: dict[str, Any], run: str) -> dict[str, Any]:
+    """The config of a run, as the page shows it."""
+    own = report["runs"][run]
+    return {**report["configs"][own["setting"]], "seed": own["seed"], "name": own["name"]}
+
+
+def _config(i: int) -> dict[str, Any]:
+    weight = {"penalty.weight": 10.0} if i == 0 else {}
+    return {"batch_size": 256, "loss._target_": f"losses.{i}", "hidden": [128, 128], **weight}
 
 
 def _table(data: str, draw: random.Random, runs: dict[str, Any]) -> dict[str, Any]:
@@ -132,13 +144,6 @@ def _run(data: str, i: int, label: str, seed: int, run: str, draw: random.Random
         "seconds": 20.0 + i,
         "commit": "0123456789abcdef",
         "command": f"genexp train experiment={data}_gan seed={seed}",
-        "config": {
-            "seed": seed,
-            "batch_size": 256,
-            "loss._target_": f"losses.{i}",
-            "hidden": [128, 128],
-            **({"penalty.weight": 10.0} if i == 0 else {}),
-        },
         "curves": {
             "step": steps,
             f"fast/{METRICS[data][0][0]}": [

@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 from tests.reporting.browser import DESK, PHONE, chromium
-from tests.reporting.page_example import HOSTILE, LABELS, METRICS, STEPS, example, picture
+from tests.reporting.page_example import HOSTILE, LABELS, METRICS, STEPS, config_of, example, picture
 
 from genexp.reporting.numbers import with_error
 from genexp.reporting.page import ASSETS, STYLES, bundled_script, embedded, page, write_page
@@ -203,7 +203,7 @@ def test_the_diff_of_two_runs_has_the_keys_that_differ(desk, report):
     for chosen in itertools.permutations(("ring80-s0", "ring81-s1", "ring81-s0"), 2):
         for select, run in zip(selects, chosen, strict=True):
             desk.choose(select, run)
-        a, b = (report["runs"][run]["config"] for run in chosen)
+        a, b = (config_of(report, run) for run in chosen)
         missing = object()
         keys = sorted(key for key in a | b if a.get(key, missing) != b.get(key, missing))
         assert desk.texts("#d0-diff tbody th") == keys
@@ -213,7 +213,7 @@ def test_the_config_is_searched_and_the_command_is_there(desk, report):
     run = report["runs"]["ring81-s2"]
     desk.choose("#d0-runs select", "ring81-s2")
     keys = desk.texts("#d0-runs tbody th")
-    assert keys == sorted(run["config"])
+    assert keys == sorted(config_of(report, "ring81-s2"))
     assert run["reason"] in desk.find("#d0-runs .facts").text
     assert desk.texts("#d0-runs .command code")[0] == run["command"]
     desk.press("#d0-runs input[type=search]", "LOSS target")
@@ -299,7 +299,16 @@ def test_one_file_and_no_module_left_out(report):
 
 def test_a_page_without_scores_is_a_page(tmp_path):
     write_page(
-        {"title": "empty", "created": "x", "commit": None, "dirs": [], "tables": [], "normalised": None, "runs": {}},
+        {
+            "title": "empty",
+            "created": "x",
+            "commit": None,
+            "dirs": [],
+            "tables": [],
+            "normalised": None,
+            "configs": {},
+            "runs": {},
+        },
         tmp_path / "a" / "report.html",
     )
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["report.html"]

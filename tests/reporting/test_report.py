@@ -250,6 +250,8 @@ def test_figures(tmp_path):
     assert all(picture["src"].startswith("data:image/png;base64,") for picture in run["pictures"])
     assert all(len(picture["src"]) < 30_000 for picture in run["pictures"])
     assert run["final"] and run["nearest"]
+    config = report["configs"][run["setting"]]
+    assert config["loss._target_"].endswith("Hinge") and not {"seed", "name", "paths.output"} & config.keys()
     assert report["notes"] == ["18 pictures are left out so that the page stays small: they are in the runs' samples/."]
     assert json.loads(json.dumps(report, allow_nan=False)) == report
 
@@ -260,6 +262,17 @@ def test_only_one_seed_of_a_setting_has_pictures_and_it_has_not_failed(tmp_path)
         write_pictures(folder, steps=1, side=64)
     runs = build_report([tmp_path], figures=True)["runs"].values()
     assert [run["seed"] for run in runs if run["pictures"]] == [1]
+
+
+def test_of_very_many_settings_the_best_have_pictures(tmp_path, monkeypatch):
+    monkeypatch.setattr("genexp.reporting.figures.MOST_RUNS", 2)
+    sweep(tmp_path, hinge=[3.0], wasserstein=[1.0], saturating=[2.0])
+    for folder in tmp_path.iterdir():
+        write_pictures(folder, steps=1, side=64)
+    report = build_report([tmp_path], figures=True)
+    ranked = [report["runs"][setting["runs"][0]] for setting in report["tables"][0]["settings"]]
+    assert [bool(run["pictures"]) for run in ranked] == [True, True, False]
+    assert report["notes"] == ["2 pictures are left out so that the page stays small: they are in the runs' samples/."]
 
 
 def test_half_written_and_damaged_files_of_figures(tmp_path):

@@ -6,12 +6,12 @@ import signal
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
 from tests.cases import Case
 from tests.processes import wait_for_step
 from tests.reporting.wandb_server import StandIn
 
 from genexp.errors import UserError
+from genexp.locks import held
 from genexp.reporting.wandb_folders import cut_torn_end, is_empty, runs_below, segments
 from genexp.reporting.wandb_run import STEP, history
 from genexp.reporting.wandb_sync import require_server
@@ -130,7 +130,7 @@ def test_a_run_that_is_training_is_left_alone(genexp, tmp_path):
     log = tmp_path / "run" / "wandb" / "offline-run-20260101_000000-abc" / "run-abc.wandb"
     log.parent.mkdir(parents=True)
     log.write_bytes(b"")
-    with FileLock(tmp_path / "run" / ".lock"):
+    with held(tmp_path / "run" / ".lock"):
         said = genexp("wandb", "sync", ".", "dry_run=true").stdout
     assert "still training" in said and "0 offline parts" in said
     assert runs_below([tmp_path, tmp_path / "run"]) == [tmp_path / "run"]

@@ -79,6 +79,8 @@ class FakeJob:
 
 
 class FakeLauncher:
+    outlives = False
+
     def __init__(self, slots: int = 1, score: Score = far, pause: float = 0.0, cpu_seconds: float = 10.0) -> None:
         self.slots, self.settings = slots, (score, pause, cpu_seconds)
         self.started: list[Run] = []

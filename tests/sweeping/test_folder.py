@@ -1,4 +1,3 @@
-import json
 import threading
 
 import pytest
@@ -75,8 +74,7 @@ def test_one_wrong_job_among_many_writes_nothing(folder):
 def test_calls_are_noted(folder):
     folder.note_call(["genexp", "train", "-m"], 3)
     folder.note_call(["genexp", "train", "-m"], 4)
-    calls = [json.loads(line) for line in (folder.path / "sweep.jsonl").read_text().splitlines()]
-    assert [call["jobs"] for call in calls] == [3, 4]
+    assert [call["jobs"] for call in folder.calls()] == [3, 4]
 
 
 def test_a_grid_skips_what_is_done_and_waits_for_what_others_do(folder):

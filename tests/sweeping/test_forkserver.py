@@ -5,8 +5,8 @@ import time
 
 from tests.cases import TINY
 
-from genexp.runs import RANK_VARIABLES
 from genexp.sweeping.folder import SweepFolder
+from genexp.sweeping.forkserver import NOT_INHERITED
 from genexp.sweeping.launchers import Local, job_environment, share_of_cores
 
 LOOK = """
@@ -58,10 +58,11 @@ def test_jobs_of_a_server_share_nothing(tmp_path, monkeypatch, cache):
     assert scores[0] == scores[1]
 
 
-def test_a_job_gets_its_share_of_the_cores_and_no_rank(monkeypatch):
+def test_a_job_gets_its_share_of_the_cores_and_nothing_that_is_meant_for_the_sweep(monkeypatch):
     monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("GENEXP_STOP_CODE", "143")
     monkeypatch.setattr("os.cpu_count", lambda: 8)
     assert [share_of_cores(jobs) for jobs in (1, 2, 3, 16)] == [None, 4, 2, 1]
     environment = job_environment(4)
     assert environment["GENEXP_THREADS"] == "4"
-    assert not set(RANK_VARIABLES) & set(environment)
+    assert not set(NOT_INHERITED) & set(environment)

@@ -19,6 +19,8 @@ from genexp.sweeping.scheduler import Outcome, Stop, outcome_of, run_jobs
 class Scripted:
     """Each job ends after some looks at it, with an exit code and a status."""
 
+    outlives = False
+
     def __init__(self, slots: int, script: dict[str, tuple[int, int, str]]) -> None:
         self.slots, self.script = slots, script
         self.alive: set[str] = set()
@@ -135,6 +137,17 @@ def test_a_signal_stops_what_runs_and_starts_nothing_more(make):
     assert stop.received == signal.SIGTERM
     assert [(job.run.folder.name, outcome.status) for job, outcome in ended] == [("running", "stopped")]
     assert launcher.started == ["running"] and launcher.closed
+
+
+def test_jobs_that_outlive_the_process_are_left_alone_by_sigterm_and_not_by_ctrl_c(make):
+    for number, ended_as in ((signal.SIGTERM, []), (signal.SIGINT, ["stopped"])):
+        launcher = Scripted(1, {f"long{number}": (10**9, 0, "complete")})
+        launcher.outlives = True
+        with Stop() as stop:
+            threading.Timer(0.1, os.kill, (os.getpid(), number)).start()
+            ended = run_jobs(Listed([make(f"long{number}")]), launcher, Lines(1), stop)
+        assert [outcome.status for _, outcome in ended] == ended_as
+        assert launcher.closed and bool(launcher.alive) is (ended_as == [])
 
 
 def test_outcomes_follow_the_record_before_the_exit_code(make):

@@ -44,7 +44,7 @@ def test_a_broken_one_is_refused_and_the_previous_one_used(tmp_path, damage):
 
 def test_a_half_written_file_is_no_checkpoint(tmp_path):
     checkpoint.save(tmp_path, 5, STATE, keep=2)
-    (tmp_path / ".step-00000010-0123456789abcdef.ckpt.99.part").write_bytes(b"half")
+    (tmp_path / ".part-0123456789ab-step-00000010-0123456789abcdef.ckpt").write_bytes(b"half")
     state, refused = checkpoint.latest(tmp_path)
     assert state["step"] == 5 and not refused
 
@@ -59,3 +59,20 @@ def test_a_foreign_format_is_refused(tmp_path, monkeypatch):
     monkeypatch.undo()
     with pytest.raises(UserError, match="format 99"):
         checkpoint.load(path)
+
+
+def test_a_checkpoint_that_makes_room_for_the_next_while_it_is_read(tmp_path, monkeypatch):
+    old = checkpoint.save(tmp_path, 1, STATE, keep=1)
+    listings = [[old]]
+    real = checkpoint.saved
+    checkpoint.save(tmp_path, 2, STATE, keep=1)
+    assert not old.exists()
+    monkeypatch.setattr(checkpoint, "saved", lambda folder: listings.pop() if listings else real(folder))
+    state, refused = checkpoint.latest(tmp_path)
+    assert state["step"] == 2 and refused == []
+
+
+def test_what_killed_processes_left_half_written_goes_with_the_next(tmp_path):
+    (tmp_path / ".part-abc-step-00000001-0.ckpt").write_bytes(b"half")
+    path = checkpoint.save(tmp_path, 2, STATE, keep=1)
+    assert list(tmp_path.iterdir()) == [path]

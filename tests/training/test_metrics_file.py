@@ -1,3 +1,7 @@
+import pytest
+
+from genexp.errors import Busy
+from genexp.locks import Lock
 from genexp.training.metrics_file import MetricsFile
 
 
@@ -26,3 +30,30 @@ def test_truncation_and_a_torn_last_line(tmp_path):
     for step in (3, 4):
         again.append({"step": step, "images": step, "a": float(step)})
     assert path.read_text() == whole
+
+
+def test_what_a_crashed_host_leaves_is_passed_over(tmp_path):
+    path = tmp_path / "m.csv"
+    path.write_text("step,ima")  # killed in its first write
+    file = MetricsFile(path)
+    assert file.rows() == []
+    file.truncate(0)
+    file.append({"step": 1, "images": 1, "a": 2.0})
+    good = path.read_bytes()
+    path.write_bytes(good + b"\0" * 40 + b"\n2,2\n3,3,4,5\n")  # zeros, a short row, a long one
+    assert [row["step"] for row in MetricsFile(path).rows()] == ["1"]
+    MetricsFile(path).truncate(5)
+    assert path.read_bytes() == good
+
+
+def test_a_lost_run_gets_no_row(tmp_path):
+    lock = Lock(tmp_path / ".lock")
+    lock.acquire()
+    file = MetricsFile(tmp_path / "m.csv")
+    file.append({"step": 1, "images": 1})
+    before = file.path.read_bytes()
+    lock._lost = "taken over"
+    for change in (lambda: file.append({"step": 2, "images": 2}), lambda: file.truncate(0)):
+        with pytest.raises(Busy, match="taken over"):
+            change()
+    assert file.path.read_bytes() == before

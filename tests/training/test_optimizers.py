@@ -50,3 +50,20 @@ def test_refusals(arguments, word):
 def test_rmsprop_has_no_fused_kernel():
     with pytest.raises(UserError, match="no fused"):
         OptimizerFactory("torch.optim.RMSprop", lr=0.1, implementation="fused")
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "options", "corrected"),
+    [
+        ("Adam", {"betas": (0.0, 0.99)}, {"betas": (0.0, 0.99 ** (16 / 17))}),
+        ("RMSprop", {"alpha": 0.99}, {"alpha": 0.99 ** (16 / 17)}),
+        ("SGD", {"momentum": 0.5}, {"momentum": 0.5}),
+    ],
+)
+def test_more_steps_for_an_update_share_its_rate_and_its_memory(algorithm, options, corrected):
+    """A penalty with a step of its own in every 16th update: c = 16/17."""
+    factory = OptimizerFactory(f"torch.optim.{algorithm}", lr=0.1, **options)
+    group = factory("critic", parameters(), 17 / 16).param_groups[0]
+    assert group["lr"] == pytest.approx(0.1 * 16 / 17)
+    assert {name: group[name] for name in corrected} == {k: pytest.approx(v) for k, v in corrected.items()}
+    assert factory("critic", parameters()).param_groups[0]["lr"] == 0.1

@@ -1,10 +1,10 @@
 """`genexp best`: which setting of a sweep won, and the command that gets it again."""
 
 import math
-from pathlib import Path
 
 from genexp.commands.arguments import run_and_settings, take_flag
 from genexp.errors import UserError
+from genexp.storage.copies import copied, is_table
 from genexp.sweeping.winner import Setting, ranked
 
 USAGE = "genexp best SWEEP [metric=...]"
@@ -24,10 +24,11 @@ def main(arguments: list[str]) -> int:
         print(HELP, end="")
         return 0
     where, settings = run_and_settings(arguments, {"metric": None}, USAGE)
-    if not Path(where).is_dir():
+    folder = copied(where, is_table)
+    if not folder.is_dir():
         raise UserError(f"There is no sweep at {where}: give the folder that genexp train -m printed.")
     metric = settings["metric"]
-    for place, table in enumerate(ranked(Path(where), None if metric is None else str(metric))):
+    for place, table in enumerate(ranked(folder, None if metric is None else str(metric))):
         if place:
             print()
         first, second = table.settings[0], table.settings[1:2]

@@ -1,13 +1,16 @@
 """`genexp evaluate`: the full protocol on a trained run, beside the anchor rows."""
 
 import time
+from contextlib import nullcontext
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genexp.commands.arguments import run_and_settings, take_flag
 from genexp.errors import UserError
-from genexp.runs import Run, commit
+from genexp.provenance import commit
+from genexp.runs import Run
+from genexp.storage.places import shown
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,7 +37,9 @@ def main(arguments: list[str]) -> int:
         raise UserError(f"bound_samples={settings['bound_samples']} is out of range: give at least 1.")
     if settings["ais_steps"] < 0:
         raise UserError(f"ais_steps={settings['ais_steps']} is out of range: give 0 or more.")
-    evaluate(Run.open(folder), **settings)
+    run = Run.open(folder)
+    with nullcontext() if run.address is None else run.claimed():
+        evaluate(run, **settings)
     return 0
 
 
@@ -49,7 +54,7 @@ def evaluate(
     import torch
     from rich.console import Console
 
-    from genexp.assembly import load_trained, prepared_protocol, relative
+    from genexp.assembly import load_trained, prepared_protocol
     from genexp.evaluation.scores import write_scores
     from genexp.models.sampling import draw
     from genexp.reporting.likelihood import annealed_row, bits_per_dim_row, refuse_annealing
@@ -89,10 +94,10 @@ def evaluate(
     run.append_scores(row)
     console = Console()
     console.print(score_table({**anchors, f"{record['name']} ({trained.weights})": scores}, console.width))
-    console.print(f"run      {relative(run.folder)}", highlight=False, soft_wrap=True)
-    console.print(f"samples  {relative(picture)}", highlight=False, soft_wrap=True)
+    console.print(f"run      {shown(run.folder)}", highlight=False, soft_wrap=True)
+    console.print(f"samples  {shown(picture)}", highlight=False, soft_wrap=True)
     if strip is not None:
-        console.print(f"nearest  {relative(strip)}", highlight=False, soft_wrap=True)
+        console.print(f"nearest  {shown(strip)}", highlight=False, soft_wrap=True)
     return row, picture
 
 

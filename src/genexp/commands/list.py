@@ -35,11 +35,14 @@ def main(arguments: list[str]) -> int:
 
 def _runs() -> int:
     from genexp.runs import all_runs
+    from genexp.storage.copies import copied, is_record
+    from genexp.storage.places import shown
 
-    output = config.compose_train([]).config.paths.output
-    for run in all_runs(output):
+    output = copied(config.compose_train([]).config.paths.output, is_record)
+    runs = all_runs(output)
+    for run in runs:
         record = run.record
-        print(f"{record.get('status', '?'):9} {record.get('step', 0):>8}  {run.folder}")
-    if not all_runs(output):
-        print(f"no runs under {output}", file=sys.stderr)
+        print(f"{record.get('status', '?'):9} {record.get('step', 0):>8}  {shown(run.folder)}")
+    if not runs:
+        print(f"no runs under {shown(output)}", file=sys.stderr)
     return 0

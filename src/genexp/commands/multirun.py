@@ -1,13 +1,16 @@
 """`genexp train -m`: every combination of values, or a search among them, each job in a process of its own."""
 
-import signal
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from genexp import config as configs
 from genexp.config import Composed
 from genexp.errors import UserError
+from genexp.exit_codes import stop_code
+from genexp.storage.copies import deliver, fetched_all, share
+from genexp.storage.places import folder_of, is_address, shown
 from genexp.sweeping.display import display_for
 from genexp.sweeping.folder import SweepFolder
 from genexp.sweeping.grid import Grid
@@ -44,29 +47,69 @@ def jobs(overrides: Sequence[str]) -> list[list[str]]:
     return [[*job, *request.own] for job in combinations(request.overrides)]
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What a sweep's command line asks for.
+
+    Attributes:
+        words: the command line behind `genexp train -m`.
+        config_dir: the folder of the user's own groups.
+        request: the words, sorted.
+        settings: the config of the first job, with the sweep's own keys.
+        folder: the sweep's folder.
+    """
+
+    words: tuple[str, ...]
+    config_dir: str | None
+    request: Request
+    settings: Composed
+    folder: SweepFolder
+
+    @classmethod
+    def of(cls, words: Sequence[str], config_dir: str | None) -> "Asked":
+        """Read a command line; nothing is written.
+
+        Raises:
+            UserError: if it names a run's own folder or two kinds of seeds, or does not compose.
+        """
+        request = Request.of(words)
+        for key in map(key_of, request.overrides):
+            if key in ("run_dir", "resume"):
+                raise UserError(f"Each job of a sweep has a folder of its own: leave {key} out, or set paths.output.")
+        if "seed" in request.swept and any(key_of(override) == "seeds" for override in request.own):
+            raise UserError("seeds=N counts on from one seed: give seeds or several values of seed, not both.")
+        first = request.fixed if request.searches else combinations(request.overrides)[0]
+        settings = configs.compose_train([*first, *request.own], config_dir)
+        folder = SweepFolder(folder_of(settings.config.paths.output) / "sweeps" / _name(request, settings))
+        return cls(tuple(words), config_dir, request, settings, folder)
+
+    def command(self, *flags: str) -> list[str]:
+        """The command as it was given."""
+        extra = ["--config-dir", self.config_dir] if self.config_dir else []
+        return ["genexp", "train", "-m", *self.words, *extra, *flags]
+
+
 def run_all(words: list[str], config_dir: str | None) -> int:
     """Check every job, then run those that are not done; 0 if all of them are complete, else 1."""
-    request = Request.of(words)
-    for key in map(key_of, request.overrides):
-        if key in ("run_dir", "resume"):
-            raise UserError(f"Each job of a sweep has a folder of its own: leave {key} out, or set paths.output.")
-    if "seed" in request.swept and any(key_of(override) == "seeds" for override in request.own):
-        raise UserError("seeds=N counts on from one seed: give seeds or several values of seed, not both.")
-    first = request.fixed if request.searches else combinations(request.overrides)[0]
-    settings = configs.compose_train([*first, *request.own], config_dir)
-    launcher = configs.build(settings.config.launcher, "launcher")
-    folder = SweepFolder(Path(settings.config.paths.output) / "sweeps" / _name(request, settings))
+    asked = Asked.of(words, config_dir)
+    folder, config = asked.folder, asked.settings.config
+    launcher = configs.build(config.launcher, "launcher")
     source: Source
-    if settings.config.search:
+    fetched_all(folder.path)
+    if config.search:
+        if is_address(str(config.paths.output)):
+            raise UserError(
+                "A search keeps its journal in a file that all of its processes write: set paths.output to a folder."
+            )
         from genexp.sweeping.search import search_source
 
-        source, total = search_source(folder, request, settings.plain, config_dir)
+        source, total = search_source(folder, asked.request, asked.settings.plain, config_dir)
     else:
-        todo = folder.jobs(combinations(request.overrides), settings.config.seeds, config_dir)
+        todo = folder.jobs(combinations(asked.request.overrides), config.seeds, config_dir)
         source, total = Grid(folder, todo), len(todo)
-    extra = ["--config-dir", config_dir] if config_dir else []
-    folder.note_call(["genexp", "train", "-m", *words, *extra], total or 0)
-    return _run(folder, source, launcher, total, bool(settings.config.progress))
+    folder.note_call(asked.command(), total or 0)
+    share(folder.path)
+    return _run(folder, source, launcher, total, bool(config.progress))
 
 
 def _name(request: Request, settings: Composed) -> str:
@@ -96,11 +139,12 @@ def _run(folder: SweepFolder, source: Source, launcher: Launcher, total: int | N
     if isinstance(source, Grid):
         ended += [(job, _before(job)) for job in source.skipped]  # some of them busy at first, in another process
     code = _tell(folder, ended)
+    deliver(job.run for job, _ in ended)
     if not isinstance(source, Grid):
-        print(f"genexp: see the winner with: genexp best {relative_path(folder.path)}", flush=True)
+        print(f"genexp: see the winner with: genexp best {shown(folder.path)}", flush=True)
     if stop.received is not None:
         print("genexp: stopped; go on with the same command.", flush=True)
-        return 130 if stop.received == signal.SIGINT else 0
+        return stop_code(stop.received)
     return code
 
 
@@ -121,11 +165,5 @@ def _tell(folder: SweepFolder, ended: Sequence[tuple[Job, Outcome]]) -> int:
             print(
                 f"genexp: {outcome.status}: {job.label}\n        {outcome.reason} ({job.run.folder.name})", flush=True
             )
-    shown = relative_path(folder.path)
-    print(f"genexp: see the table with: genexp report {shown}", flush=True)
+    print(f"genexp: see the table with: genexp report {shown(folder.path)}", flush=True)
     return 1 if any(outcome.status not in ("complete", "pruned") for _, outcome in last) else 0
-
-
-def relative_path(path: Path) -> Path:
-    """A path as a person at the prompt would write it."""
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

@@ -7,6 +7,8 @@ from typing import Any
 
 from genexp.commands.arguments import refuse_unknown_flags, take_flag
 from genexp.errors import UserError
+from genexp.storage.copies import copied, is_shown, is_table, put
+from genexp.storage.places import COPIES, folder_of, is_address, shown
 
 USAGE = "genexp report DIR... [format=terminal] [out=PATH] [metrics=a,b] [compare=A,B] [title=TEXT]"
 HELP = f"""{USAGE}
@@ -16,7 +18,7 @@ are one row, mean ± half-width of the 95 % interval over training seeds; what i
 
   format=terminal          terminal, markdown, csv (one row for each setting), csv-runs (one for each run), latex, json,
                            html (one page that needs nothing else); several with commas
-  out=PATH                 the file; by default html goes to DIR/report.html and the others are printed
+  out=PATH                 the file, or its address; by default html goes to DIR/report.html and the others are printed
   metrics=coverage,recall  these beside the headline; by default all
   compare=A,B              two settings beside each other: labels as in the table, parts of them, or hashes
   title=TEXT               the report's title
@@ -42,7 +44,9 @@ def main(arguments: list[str]) -> int:
         print(HELP, end="")
         return 0
     refuse_unknown_flags(arguments, USAGE)
-    folders, settings, formats = read_arguments(arguments)
+    given, settings, formats = read_arguments(arguments)
+    wanted = is_shown if any(name in WITH_FIGURES for name in formats) else is_table
+    folders = [copied(place, wanted) for place in given]
     places = _places(formats, settings.get("out"), folders[0])
     from genexp.reporting.report import build_report
 
@@ -58,18 +62,18 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def read_arguments(arguments: Sequence[str]) -> tuple[list[Path], dict[str, str], list[str]]:
-    """The folders, the settings and the formats.
+def read_arguments(arguments: Sequence[str]) -> tuple[list[Path | str], dict[str, str], list[str]]:
+    """The folders and addresses, the settings and the formats.
 
     Raises:
         UserError: if there is no folder, or a setting or a format is unknown.
     """
-    folders: list[Path] = []
+    folders: list[Path | str] = []
     settings: dict[str, str] = {}
     for argument in arguments:
         key, equals, value = argument.partition("=")
         if not equals or Path(argument).is_dir():
-            folders.append(Path(argument))
+            folders.append(argument if is_address(argument) else Path(argument))
         elif key in SETTINGS:
             settings[key] = value
         else:
@@ -101,7 +105,8 @@ def _places(formats: Sequence[str], out: str | None, folder: Path) -> list[Path 
         elif out is None:
             places.append(folder / "report.html")
         else:
-            places.append(Path(out) if len(files) == 1 else Path(out).with_suffix(SUFFIXES[name]))
+            path = folder_of(out, COPIES)
+            places.append(path if len(files) == 1 else path.with_suffix(SUFFIXES[name]))
     return places
 
 
@@ -131,4 +136,5 @@ def _write(report: Mapping[str, Any], name: str, place: Path | None) -> None:
             return
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(text)
-    print(f"report   {place}")
+    put([place])
+    print(f"report   {shown(place)}")

@@ -5,6 +5,8 @@ from pathlib import Path
 from genexp.commands.arguments import run_and_settings, take_flag
 from genexp.errors import UserError
 from genexp.runs import Run
+from genexp.storage.copies import copied, is_model, put
+from genexp.storage.places import shown
 
 USAGE = "genexp sample RUN [n=64] [seed=0] [weights=ema] [temperature=1.0] [out=PATH]"
 DEFAULTS = {"n": 64, "seed": 0, "weights": "ema", "temperature": 1.0, "out": ""}
@@ -22,10 +24,10 @@ def main(arguments: list[str]) -> int:
     folder, settings = run_and_settings(arguments, DEFAULTS, USAGE)
     if settings["n"] < 1:
         raise UserError(f"n={settings['n']} asks for no samples: give at least 1.")
-    run = Run.open(folder)
+    run = Run.open(copied(folder, is_model))
     import numpy as np
 
-    from genexp.assembly import load_trained, relative
+    from genexp.assembly import load_trained
     from genexp.models.sampling import draw
     from genexp.reporting.grid import picture
 
@@ -37,5 +39,6 @@ def main(arguments: list[str]) -> int:
     image, numbers = (target.with_name(target.name + ending) for ending in (".png", ".npz"))
     picture(samples, image)
     np.savez_compressed(numbers, samples=samples.numpy(), seed=settings["seed"], step=trained.step)
-    print(f"picture  {relative(image)}\nsamples  {relative(numbers)}  {tuple(samples.shape)}")
+    put([image, numbers])
+    print(f"picture  {shown(image)}\nsamples  {shown(numbers)}  {tuple(samples.shape)}")
     return 0

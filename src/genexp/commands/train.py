@@ -9,16 +9,28 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import OmegaConf
 
 from genexp import config as configs
+from genexp.commands import indexed
 from genexp.commands.admission import Ticket, admit
 from genexp.commands.arguments import refuse_unknown_flags, take_flag, take_option
+from genexp.commands.distributed import (
+    hardware_of,
+    note_hardware,
+    tell,
+    train_together,
+    wait_for_all,
+    watch_over,
+)
 from genexp.commands.multirun import asks_for_several, run_all
 from genexp.errors import Diverged, UserError
-from genexp.runs import RUN_DIR_VARIABLE, Run, make_importable
+from genexp.exit_codes import stop_code
+from genexp.ranks import here
+from genexp.runs import Run, make_importable
+from genexp.storage.places import shown
 
 if TYPE_CHECKING:
     from genexp.assembly import Session
 
-USAGE = "genexp train [key=value ...] [-m] [--config-dir DIR] [--cfg]"
+USAGE = "genexp train [key=value ...] [-m [--index N | --jobs]] [--config-dir DIR] [--cfg]"
 HELP = f"""{USAGE}
 
 Train a model, score it and show samples. Everything is set by Hydra overrides:
@@ -39,6 +51,8 @@ Train a model, score it and show samples. Everything is set by Hydra overrides:
   sweep=NAME            the sweep's name; its folder is runs/sweeps/NAME
   launcher=local        local | joblib | submitit: where jobs run; launcher.jobs=2 for two at a time
   search=none           none | random | optuna: try values from ranges in place of every combination
+  --index N             with -m: train the job of that number, from 0 on, in this process: for a scheduler's arrays
+  --jobs                with -m: list the jobs with their numbers and stop
   --config-dir DIR      a folder with your own groups, searched beside genexp's
   --cfg                 print the resolved config and stop
 """
@@ -52,30 +66,60 @@ def main(arguments: list[str]) -> int:
         return 0
     multirun, show = take_flag(arguments, "-m", "--multirun"), take_flag(arguments, "--cfg")
     config_dir = take_option(arguments, "--config-dir")
+    index, jobs = take_option(arguments, "--index"), take_flag(arguments, "--jobs")
     refuse_unknown_flags(arguments, USAGE)
+    stop_code(signal.SIGTERM)  # what is no exit code is refused before anything is trained
     if multirun or (asks_for_several(arguments) and not show):
-        return run_all(arguments, config_dir)
+        return _train_several(arguments, index, jobs, config_dir)
+    if jobs or index is not None:
+        raise UserError("--index and --jobs are about the jobs of a sweep: add -m.")
+    if here().several and not show:
+        return train_together(here(), lambda: admit(arguments, config_dir), train)
     ticket = admit(arguments, config_dir)
     if show:
         print(OmegaConf.to_yaml(ticket.config), end="")
         return 0
-    return train(ticket)
+    return _train_here(ticket)
+
+
+def _train_here(ticket: Ticket) -> int:
+    """Train in this process, and in others that it starts if the run is distributed."""
+    if hardware_of(ticket).processes == 1:
+        return train(ticket)
+    return train_together(here(), lambda: ticket, train)
+
+
+def _train_several(words: list[str], index: str | None, jobs: bool, config_dir: str | None) -> int:
+    """A sweep: list its jobs, train one of them here, or run them all."""
+    if here().several:
+        raise UserError("A sweep starts the processes of its jobs itself: give its command once, in one process.")
+    if jobs:
+        for line in indexed.listed(words, config_dir):
+            print(line)
+        return 0
+    if index is None:
+        return run_all(words, config_dir)
+    run, code = indexed.prepared(words, index, config_dir)
+    if code is not None:
+        return code
+    resume = f"resume={run.folder}"
+    sys.argv[1:] = ["train", resume]  # with which Lightning starts the other ranks
+    return _train_here(admit([resume], None))
 
 
 def train(ticket: Ticket) -> int:
     """Train, score and show one run; the exit code.
 
-    The run is held by its lock from the first step to the score, so that two processes never do the same work.
+    The run is held from the first step to the score, so that two processes never do the same work.
     """
     run = ticket.run
-    if ticket.is_child:  # the first rank holds the lock and keeps the record
-        state, start = _newest(run)
-        _fit(ticket, _session(ticket, start), state)
-        return 0
+    if ticket.is_child:  # the first process holds the lock, keeps the record and has the checkpoint
+        stopped, _ = _fit(ticket, _session(ticket, ticket.start), None)
+        return 0 if stopped is None else stop_code(stopped)
     print(f"genexp: {ticket.config.name}, seed {ticket.config.seed}", flush=True)
     if ticket.is_new:
         session = _session(ticket, 0)  # what cannot work is refused before there is a folder
-        with run.locked():
+        with run.claimed():
             run.create(
                 configs.to_plain(ticket.config),
                 ticket.choices,
@@ -84,9 +128,9 @@ def train(ticket: Ticket) -> int:
                 config_dir=ticket.config_dir,
             )
             return _recorded(ticket, session)
-    with run.locked():
+    with run.claimed():
         if run.record["status"] == "complete":  # read under the lock: another process may just have ended it
-            print(f"genexp: {run.folder} is complete: score it again with genexp evaluate.")
+            print(f"genexp: {shown(run.folder)} is complete: score it again with genexp evaluate.")
             return 0
         return _recorded(ticket, None)
 
@@ -111,7 +155,8 @@ def _train_and_score(ticket: Ticket, session: "Session | None") -> int:
     run, config = ticket.run, ticket.config
     state, start = _newest(run)
     if state is not None:
-        print(f"genexp: going on from step {start} of {run.folder}", flush=True)
+        print(f"genexp: going on from step {start} of {shown(run.folder)}", flush=True)
+    note_hardware(ticket, start)
     loggers: list[Any] = []
     if start < config.max_steps:
         stopped, loggers = _fit(ticket, session or _session(ticket, start), state)
@@ -135,46 +180,53 @@ def _newest(run: Run) -> tuple[dict[str, Any] | None, int]:
 
 
 def _prepare_process(ticket: Ticket) -> None:
-    from genexp.assembly import Hardware
     from genexp.trainer import set_threads
 
     make_importable(ticket.python_path)
-    set_threads(Hardware.of(ticket.config.trainer, ticket.config.batch_size))
+    set_threads(hardware_of(ticket))
 
 
 def _session(ticket: Ticket, start: int) -> "Session":
     from genexp.assembly import build_session
 
     _prepare_process(ticket)
-    return build_session(ticket.config, start)
+    tell(ticket, start)
+    session = build_session(ticket.config, start)
+    wait_for_all(ticket)
+    return session
 
 
 def _fit(ticket: Ticket, session: "Session", state: dict[str, Any] | None) -> tuple[int | None, list[Any]]:
     """Run the steps; the signal that ended them early, or None, and the loggers, still open."""
     from genexp.reporting.loggers import finish
     from genexp.trainer import make_trainer, model_size
+    from genexp.training.strategy import dissolve
 
     run, first = ticket.run, not ticket.is_child
     if first:
-        os.environ[RUN_DIR_VARIABLE] = str(run.folder)
         run.update(parameters=model_size(session.model))
-    record = run.record
+    watch_over(ticket)
+    record = run.record if first else {}
     seconds = record.get("seconds", 0.0) - time.perf_counter()
     cpu_seconds = record.get("cpu_seconds", 0.0) - _cpu_seconds()
 
     def note(step: int) -> None:
         run.update(step=step, seconds=seconds + time.perf_counter(), cpu_seconds=cpu_seconds + _cpu_seconds())
 
-    trainer, stop = make_trainer(session, ticket.config, run, state, note)
+    trainer, stop = make_trainer(session, ticket.config, run, state, note, ticket.meeting)
     try:
         trainer.fit(session.model, datamodule=session.data)
-    except Exception:
+    except Exception as error:
+        reason = ticket.meeting.explain(error) if ticket.meeting else error
         if first:
             note(session.regime.clock.step)
             finish(trainer.loggers, exit_code=1)
-        raise
-    finally:
-        os.environ.pop(RUN_DIR_VARIABLE, None)
+        if reason is error:
+            raise
+        raise reason from error
+    dissolve()
+    if ticket.meeting:
+        ticket.meeting.close()
     if first:
         note(session.regime.clock.step)
     stopped = None if session.regime.clock.finished else (stop.received or signal.SIGTERM)
@@ -188,16 +240,15 @@ def _cpu_seconds() -> float:
 
 
 def _report_stop(run: Run, number: int, loggers: list[Any]) -> int:
-    from genexp.assembly import relative
     from genexp.reporting.loggers import finish
 
     finish(loggers)
     run.update(status="stopped")
     print(
-        f"genexp: stopped at step {run.record['step']}; go on with: genexp train resume={relative(run.folder)}",
+        f"genexp: stopped at step {run.record['step']}; go on with: genexp train resume={shown(run.folder)}",
         flush=True,
     )
-    return 130 if number == signal.SIGINT else 0
+    return stop_code(number)
 
 
 def _finish(run: Run, loggers: list[Any]) -> None:

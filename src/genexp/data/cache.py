@@ -2,14 +2,14 @@
 
 import hashlib
 import json
+import math
 import os
 import shutil
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from filelock import FileLock
-
+from genexp import atomic, locks
 from genexp.errors import UserError
 
 
@@ -30,7 +30,7 @@ def ensure_folder(folder: Path, write: Callable[[Path], None]) -> None:
         return
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder.parent / f".{folder.name}.lock"):
+        with locks.held(folder.parent / f".{folder.name}.lock", math.inf):
             if not folder.is_dir():
                 _write_whole(folder, write)
     except OSError as error:
@@ -63,9 +63,7 @@ def remembered(path: Path, compute: Callable[[], str]) -> str:
         value = compute()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = _temporary(path)
-        temporary.write_text(json.dumps({"value": value}))
-        os.replace(temporary, path)
+        atomic.write_text(path, json.dumps({"value": value}))
     except OSError:
         pass  # it is computed again next time
     return value

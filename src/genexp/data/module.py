@@ -3,8 +3,8 @@
 import hashlib
 import signal
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -117,6 +117,17 @@ class DataModule(LightningDataModule, ABC):
             pin_memory=torch.cuda.is_available(),
             generator=torch.Generator().manual_seed(0),  # the loader draws a seed for its workers: not from the run's
         )
+
+    def batches_from(self, step: int) -> Iterator[Batch]:
+        """This process's batches of `step` and of all steps after it, for a run that goes back.
+
+        Raises:
+            RuntimeError: if `configure` was not called.
+        """
+        if self._steps is None:
+            raise RuntimeError("configure(...) comes before batches_from()")
+        self._steps = replace(self._steps, start=step)
+        return iter(self.train_dataloader())
 
     def split(self, name: str) -> Split:
         """The split `train`, `val`, `ref` or `floor`, the same object at every call.

@@ -8,7 +8,6 @@ use and cached.
 
 import hashlib
 import json
-import os
 import sys
 from abc import ABC, abstractmethod
 from dataclasses import asdict
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load, save
 from torch import Tensor
 
+from genexp import atomic
 from genexp.data.module import DataModule
 from genexp.errors import UserError
 from genexp.evaluation.feature_training import (
@@ -144,9 +144,7 @@ def extractor_for(
     content = to_bytes(train_features(images, images.labels, data.num_classes, settings), key)
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
+        atomic.write_bytes(path, content)
     return _from_bytes(name, content)
 
 

@@ -4,11 +4,12 @@ import dataclasses
 import hashlib
 import json
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from genexp import atomic
 
 
 @dataclass
@@ -88,6 +89,4 @@ def write_scores(scores: Mapping[str, Scores], path: Path | None) -> None:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     rows = {name: row.to_json() for name, row in scores.items()}
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    temporary.write_text(json.dumps(rows, indent=1, allow_nan=False) + "\n")
-    os.replace(temporary, path)
+    atomic.write_text(path, json.dumps(rows, indent=1, allow_nan=False) + "\n")

@@ -2,17 +2,17 @@
 
 import math
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from genexp import config as configs
 from genexp.errors import UserError
 from genexp.runs import Run
+from genexp.yaml_blocks import load_mapping
 
 UNFINISHED = ("queued", "running", "stopped")
 """Statuses of runs that may still end well: they are counted and never averaged."""
@@ -191,7 +191,7 @@ def _read(folder: Path) -> ReportedRun | None:
         rows = run.scores()
     except (UserError, OSError, UnicodeDecodeError):
         return None
-    config = _load(folder / "config.yaml")
+    config = load_mapping(folder / "config.yaml")
     if "status" not in record or not (config or "setting" in record):
         return None
     return ReportedRun(folder, record, config, _final(rows, record))
@@ -211,15 +211,6 @@ def _final(rows: Sequence[dict[str, Any]], record: dict[str, Any]) -> dict[str, 
     return None
 
 
-def _load(path: Path) -> dict[str, Any]:
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast where libyaml is
-    try:
-        content = yaml.load(path.read_text(), Loader=loader)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
-        return {}
-    return {str(key): value for key, value in content.items()} if isinstance(content, dict) else {}
-
-
 def _once_each(runs: Sequence[ReportedRun]) -> tuple[list[ReportedRun], int]:
     """One run for each setting and seed, and how many were repetitions."""
     chosen: dict[tuple[str, int], ReportedRun] = {}
@@ -237,13 +228,14 @@ def _worth(run: ReportedRun) -> tuple[int, str, str]:
 
 def _name(runs: Sequence[ReportedRun]) -> None:
     """Give each run an id that no other has."""
-    names = [run.folder.resolve().name for run in runs]
-    for run, name in zip(runs, names, strict=True):
-        run.id = name if names.count(name) == 1 else f"{run.folder.resolve().parent.name}/{name}"
-    ids = [run.id for run in runs]
-    for run in runs:
-        if ids.count(run.id) > 1:
-            run.id = str(run.folder.resolve())
+    folders = [run.folder.resolve() for run in runs]
+    names = Counter(folder.name for folder in folders)
+    for run, folder in zip(runs, folders, strict=True):
+        run.id = folder.name if names[folder.name] == 1 else f"{folder.parent.name}/{folder.name}"
+    ids = Counter(run.id for run in runs)
+    for run, folder in zip(runs, folders, strict=True):
+        if ids[run.id] > 1:
+            run.id = str(folder)
 
 
 def _last_images(path: Path) -> float | None:

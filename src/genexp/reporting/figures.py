@@ -12,12 +12,15 @@ from genexp.training.metrics_file import MetricsFile
 SHOWN = ("fast/", "loss/")
 """Columns of `metrics.csv` that become curves."""
 MOST_POINTS = 200
+FEWEST_POINTS = 10
 POINTS_OF_ALL = 20_000
 """So many points of all runs together, so that a page of many runs stays small."""
 DIGITS = 5
 MOST_STEPS = 12
 PICTURES_OF_ALL = 160
 """So many pictures of steps in a page; each costs about 10 ms and some kB."""
+MOST_RUNS = 100
+"""So many runs have pictures in a page; nobody looks at more."""
 SMALL = 12_000
 """A picture of fewer bytes is embedded as it is."""
 SIDE = 320
@@ -50,11 +53,11 @@ def curves(run: ReportedRun, most: int = MOST_POINTS) -> dict[str, list[float | 
 
 def points_per_run(runs: int) -> int:
     """How many points of each curve are kept in a page of so many runs."""
-    return max(40, min(MOST_POINTS, POINTS_OF_ALL // max(1, runs)))
+    return max(FEWEST_POINTS, min(MOST_POINTS, POINTS_OF_ALL // max(1, runs)))
 
 
 class Album:
-    """Pictures of some runs, at most so many and so large.
+    """Pictures of some runs, at most so many and so large; who asks first is shown.
 
     Arguments:
         runs: how many runs will be asked for.
@@ -63,13 +66,17 @@ class Album:
     def __init__(self, runs: int) -> None:
         self.steps = max(3, min(MOST_STEPS, PICTURES_OF_ALL // max(1, runs)))
         self.room = BYTES_OF_ALL
-        self.left_out = 0
+        self.shown = self.left_out = 0
 
     def of(self, run: ReportedRun) -> dict[str, Any]:
         """`pictures` (step and src), `final` and `nearest` of a run, as a report has them."""
         samples = run.folder / "samples"
         final = sorted(samples.glob("final-*.png"))  # ema before raw
         steps = _steps(samples)
+        if self.shown == MOST_RUNS:
+            self.left_out += len(steps) + len(final)
+            return no_pictures()
+        self.shown += 1
         chosen = _evenly(sorted(steps), self.steps)
         self.left_out += len(steps) - len(chosen)
         return {

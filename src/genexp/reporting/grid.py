@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from genexp import atomic
 from genexp.errors import UserError
 from genexp.evaluation.protocol import Backdrop, Neighbours
 
@@ -26,12 +27,13 @@ def picture(x: Tensor, path: Path | str, backdrop: Backdrop | None = None) -> No
     Raises:
         UserError: if x is neither.
     """
-    if x.ndim == 4:
-        image_grid(x).save(path)
-    elif backdrop is None:
-        scatter(x, path)
-    else:
-        scatter(x, path, backdrop.points, backdrop.log_prob)
+    with atomic.replacing(Path(path)) as temporary:
+        if x.ndim == 4:
+            image_grid(x).save(temporary)
+        elif backdrop is None:
+            scatter(x, temporary)
+        else:
+            scatter(x, temporary, backdrop.points, backdrop.log_prob)
 
 
 def image_grid(x: Tensor, columns: int | None = None, scale: int | None = None, border: int = 1) -> Image.Image:
@@ -65,7 +67,8 @@ def image_grid(x: Tensor, columns: int | None = None, scale: int | None = None, 
 def neighbour_strip(neighbours: Neighbours, path: Path | str) -> None:
     """Save a PNG of samples, the nearest to the training data first, each above the image that it is nearest to."""
     sheet = image_grid(torch.cat([neighbours.samples, neighbours.nearest]), columns=len(neighbours.samples))
-    sheet.save(path)
+    with atomic.replacing(Path(path)) as temporary:
+        sheet.save(temporary)
 
 
 def scatter(

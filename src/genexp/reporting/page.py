@@ -10,11 +10,12 @@ import hashlib
 import html
 import json
 import math
-import os
 import re
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from genexp import atomic
 
 ASSETS = Path(__file__).parent / "assets"
 STYLES = ("colours.css", "tables.css", "figures.css", "controls.css", "page.css")
@@ -31,9 +32,7 @@ def write_page(report: dict[str, Any], path: Path) -> None:
         path: of the page; its folder is made.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    temporary.write_text(page(report), encoding="utf-8", newline="\n")  # the policy holds for these very bytes
-    os.replace(temporary, path)
+    atomic.write_text(path, page(report))  # the policy holds for these very bytes
 
 
 def page(report: dict[str, Any]) -> str:
@@ -60,7 +59,10 @@ def embedded(report: dict[str, Any]) -> str:
     >>> embedded({"label": "</script>", "loss": float("nan")})
     '{"label":"\\u003c/script>","loss":null}'
     """
-    text = json.dumps(_finite(report), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    try:
+        text = _compact(report)
+    except ValueError:  # a number that is not finite; to look for them takes longer than all else
+        text = _compact(_finite(report))
     return text.replace("<", "\\u003c")
 
 
@@ -88,6 +90,10 @@ def _joined(name: str, done: dict[str, str]) -> dict[str, str]:
 def _sha256(text: str) -> str:
     """As a content security policy names it."""
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 def _finite(value: Any) -> Any:

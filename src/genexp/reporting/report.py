@@ -17,6 +17,7 @@ from genexp.reporting.figures import Album, curves, no_pictures, points_per_run
 from genexp.reporting.labels import flattened
 from genexp.reporting.statistics import iqm
 from genexp.reporting.table import scored_line
+from genexp.storage import places
 
 BASELINE = "gaussian"
 """The anchor that reads 1 in a normalised score; the perfect one reads 0."""
@@ -63,10 +64,11 @@ def build_report(
         "title": title or ", ".join(names),
         "created": datetime.now().astimezone().isoformat(timespec="seconds"),
         "commit": commits.pop() if len(commits) == 1 else None,
-        "dirs": sorted(_shown(folder) for folder in folders),
+        "dirs": sorted(places.shown(folder) for folder in folders),
         "notes": [*collection.notes, *unscored, *notes],
         "tables": tables,
         "normalised": normalised(tables),
+        "configs": _configs(collection.runs),
         "runs": runs,
     }
 
@@ -234,10 +236,10 @@ def _runs(
     points = points_per_run(sum(map(len, by_data.values())))
     found = {}
     for table in tables:
-        order = [setting["id"] for setting in table["settings"]]
-        for run in sorted(by_data[table["data"]], key=lambda run: (order.index(run.setting), run.seed)):
+        rank = {setting["id"]: place for place, setting in enumerate(table["settings"])}
+        for run in sorted(by_data[table["data"]], key=lambda run: (rank[run.setting], run.seed)):
             found[run.id] = {
-                "folder": _shown(run.folder),
+                "folder": places.shown(run.folder),
                 "name": run.name,
                 "seed": run.seed,
                 "setting": run.setting,
@@ -247,7 +249,6 @@ def _runs(
                 "seconds": finite(run.record.get("seconds")),
                 "commit": run.record.get("commit"),
                 "command": command_of(run.record),
-                "config": _computed(run.config),
                 "curves": curves(run, points) if figures else {},
                 **(album.of(run) if figures and run.id in shown else no_pictures()),
             }
@@ -259,13 +260,20 @@ def _first(runs: Sequence[ReportedRun]) -> ReportedRun:
     return next((run for run in runs if run.finished), runs[0])
 
 
-def _shown(folder: Path) -> str:
-    """A folder as a person would type it from here."""
-    path = folder.absolute()
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+def _configs(runs: Sequence[ReportedRun]) -> dict[str, Any]:
+    """What each setting computes, by its hash: the runs of one have the same config but for the seed."""
+    known = {run.setting: run.config for run in reversed(runs) if run.config}
+    return {
+        setting: _computed(known[setting]) for setting in dict.fromkeys(run.setting for run in runs) if setting in known
+    }
 
 
 def _computed(config: Mapping[str, Any]) -> dict[str, Any]:
     """What a config says of the computation; where folders and caches are is a machine's own affair."""
-    left_out = {*configs.NOT_IDENTITY, *configs.NOT_IDENTITY_ANYWHERE} - {"name"}
-    return {key: value for key, value in flattened(config).items() if not left_out & set(key.split("."))}
+    left_out = {*configs.NOT_IDENTITY, *configs.NOT_IDENTITY_ANYWHERE, "seed"}
+    kept = {key: value for key, value in config.items() if key not in left_out}
+    return {
+        key: value
+        for key, value in flattened(kept).items()
+        if key.rpartition(".")[2] not in configs.NOT_IDENTITY_ANYWHERE
+    }

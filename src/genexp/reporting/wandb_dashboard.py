@@ -5,11 +5,11 @@ Both are built and checked by W&B's own classes without a server, and written as
 
 import importlib.util
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from genexp import atomic
 from genexp.errors import UserError
 from genexp.reporting.wandb_run import STEP
 
@@ -146,10 +146,8 @@ def write(view: View, folder: Path) -> list[Path]:
     paths = []
     for name, spec in specs.items():
         path = folder / f"{name}.json"
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
         text = spec.model_dump_json(by_alias=True, exclude_none=True)
-        temporary.write_text(json.dumps(json.loads(text), indent=1) + "\n")
-        os.replace(temporary, path)
+        atomic.write_text(path, json.dumps(json.loads(text), indent=1) + "\n")
         paths.append(path)
     return paths
 

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from genexp.errors import UserError
+from genexp.runs import Run
 
 SEGMENT = re.compile(r"(?P<offline>offline-)?run-(?P<started>\d{8}_\d{6})-(?P<id>.+)")
 """The name of the folder that one `wandb.init` makes."""
@@ -84,13 +83,7 @@ def records(log: Path) -> list[dict[str, Any]]:
 
 def is_training(run: Path) -> bool:
     """Whether a process holds the run."""
-    lock = FileLock(run / ".lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        return True
-    lock.release()
-    return False
+    return Run(run).is_locked
 
 
 def cut_torn_end(log: Path) -> int:

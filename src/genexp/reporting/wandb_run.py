@@ -95,7 +95,7 @@ def run_id(run: Run) -> str:
         if found := SEGMENT.fullmatch(folder.name):
             return found["id"]
     record = run.record
-    origin = hashlib.sha256(f"{record['created']} {run.folder.resolve()}".encode()).hexdigest()[:6]
+    origin = hashlib.sha256(f"{record['created']} {run.address or run.folder.resolve()}".encode()).hexdigest()[:6]
     words = re.sub(r"[^A-Za-z0-9_-]+", "-", f"{record.get('sweep') or record['name']}-{run.folder.name}")
     return f"{words[-(ID_LENGTH - 7) :].strip('-')}-{origin}"
 

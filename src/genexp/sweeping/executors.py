@@ -4,24 +4,28 @@ The executor gets a small function that starts a fresh interpreter, waits for it
 """
 
 import importlib.util
+import io
 import os
+import shutil
 import signal
+import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import redirect_stderr, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from genexp.errors import UserError
 from genexp.runs import Run
-from genexp.sweeping.launchers import Fresh, at_a_time, held_back, share_of_cores
+from genexp.sweeping.launchers import Fresh, Handle, at_a_time, held_back, share_of_cores
+from genexp.sweeping.slurm import Cluster
+from genexp.sweeping.slurm_task import AFTERWARDS, Task
 
 POLL_SECONDS = 0.5
-"""Between two questions to a cluster, for each job."""
-STOP_SECONDS = 60.0
-"""How long a job may take to save before a cluster starts it anew elsewhere."""
+"""Between two looks at what submitit knows of a process."""
+SLURM_COMMANDS = ("sbatch", "squeue", "scancel", "srun")
 
 
 class Resume:
@@ -51,15 +55,6 @@ class Resume:
     def _forward(self, number: int, frame: FrameType | None) -> None:
         if self._job is not None:
             self._job.stop()
-
-    def checkpoint(self) -> Any:
-        """What submitit asks for when the time is up or the node is needed: save now, and go on when there is room."""
-        from submitit.helpers import DelayedSubmission
-
-        if self._job is not None:
-            self._job.stop()
-            self._job.process.wait(STOP_SECONDS)
-        return DelayedSubmission(Resume(self.folder, self.threads))
 
 
 def send_to_job(folder: Path, number: signal.Signals) -> None:
@@ -97,7 +92,7 @@ class Joblib:
     """
 
     def __init__(self, jobs: int | None = 1) -> None:
-        self.slots = at_a_time(jobs)
+        self.slots, self.outlives = at_a_time(jobs), False
         self._executor: Any = None
         self._started: list[_Promised] = []
 
@@ -123,10 +118,10 @@ class Joblib:
 
 
 class _Submitted:
-    """A job of submitit's."""
+    """A process of this machine that submitit watches."""
 
-    def __init__(self, run: Run, job: Any, local: bool) -> None:
-        self.run, self.job, self.local = run, job, local
+    def __init__(self, run: Run, job: Any) -> None:
+        self.run, self.job = run, job
         self._code: int | None = None
         self._next = 0.0
 
@@ -138,23 +133,23 @@ class _Submitted:
         return self._code
 
     def stop(self) -> None:
-        if self.local:  # the number of the process that passes SIGTERM on
-            with suppress(OSError, ValueError):
-                os.kill(int(self.job.job_id), signal.SIGTERM)
-        else:
-            self.job.cancel(check=False)  # SIGTERM, and SIGKILL after the cluster's KillWait
+        with suppress(OSError, ValueError):  # the number of the process that passes SIGTERM on
+            os.kill(int(self.job.job_id), signal.SIGTERM)
 
 
 class Submitit:
-    """Jobs submitted to SLURM, or to processes of this machine, through submitit.
+    """Jobs submitted to SLURM as arrays, or to processes of this machine, through submitit.
+
+    On SLURM the jobs outlive this process: SIGTERM, or its death, leaves them in the queue, and the same command finds
+    them there. See `genexp.sweeping.slurm`.
 
     Arguments:
-        jobs: submitted at a time.
-        cluster: `slurm`, `local` or `debug`; None for what submitit finds.
-        parameters: submitit's own, such as `partition`, `timeout_min`, `cpus_per_task` or `gpus_per_node`.
+        jobs: in the queue at a time.
+        cluster: `slurm`, `local` or `debug`; None for SLURM where its commands are, else `local`.
+        parameters: submitit's own, such as `timeout_min`, `cpus_per_task`, `gpus_per_node` or `slurm_partition`.
 
     Raises:
-        UserError: if submitit is not installed or an argument is none of its own.
+        UserError: if submitit or SLURM is missing or an argument is none of submitit's.
     """
 
     def __init__(self, jobs: int = 16, cluster: str | None = None, parameters: Mapping[str, Any] | None = None) -> None:
@@ -162,29 +157,70 @@ class Submitit:
             raise UserError("launcher=submitit needs the package submitit: pip install 'genexp[slurm]'.")
         if cluster not in (None, "slurm", "local", "debug"):
             raise UserError(f"launcher.cluster={cluster} is unknown: choose slurm, local or debug, or null.")
-        self.slots, self.cluster, self.parameters = at_a_time(jobs), cluster, dict(parameters or {})
+        missing = [name for name in SLURM_COMMANDS if shutil.which(name) is None]
+        if cluster == "slurm" and missing:
+            raise UserError(
+                f"launcher.cluster=slurm needs SLURM's commands, and there is no {missing[0]} here: go to a machine of "
+                "the cluster, or give launcher.cluster=local."
+            )
+        self.slots, self.parameters = at_a_time(jobs), dict(parameters or {})
+        self.cluster = cluster or ("local" if missing else "slurm")
+        self.outlives = self.cluster == "slurm"
+        self._executor(Path.cwd(), "genexp")  # so that wrong parameters are refused before anything is written
+        self._slurm: Cluster | None = None
         self._started: list[_Submitted] = []
 
-    def start(self, run: Run) -> _Submitted:
+    def start(self, run: Run) -> Handle:
         """See `genexp.sweeping.launchers.Launcher`."""
-        import submitit
-
-        executor = submitit.AutoExecutor(folder=run.folder / "submitit", cluster=self.cluster)
-        try:
-            executor.update_parameters(name=run.folder.name, **self.parameters)
-        except (NameError, ValueError, TypeError) as error:
-            raise UserError(f"launcher.parameters are refused by submitit: {str(error).splitlines()[0]}.") from error
-        local = executor.cluster == "local"
-        task = Resume(str(run.folder), share_of_cores(self.slots) if local else None)
+        if self.outlives:
+            if run.address is not None:
+                raise UserError("launcher=submitit needs a folder that all nodes see: set paths.output to one.")
+            self._slurm = self._slurm or Cluster(run.folder.parent / "submitit", self._submit)
+            return self._slurm.start(run)
+        task = Resume(str(run.folder), share_of_cores(self.slots))
+        executor = self._executor(run.folder / "submitit", run.folder.name)
         with held_back(signal.SIGINT):
-            handle = _Submitted(run, executor.submit(task), local)
+            handle = _Submitted(run, executor.submit(task))
         self._started.append(handle)
         return handle
 
     def close(self) -> None:
-        """See `genexp.sweeping.launchers.Launcher`."""
+        """See `genexp.sweeping.launchers.Launcher`; the cluster keeps the jobs that nobody stopped."""
         for handle in self._started:
-            if handle.poll() is None and handle.local:
+            if handle.poll() is None:
                 send_to_job(handle.run.folder, signal.SIGKILL)  # and what waits for it ends by itself
-            elif handle.poll() is None:
-                handle.job.cancel(check=False)
+
+    def _executor(self, folder: Path, name: str) -> Any:
+        import submitit
+
+        executor = submitit.AutoExecutor(folder=folder, cluster=self.cluster)
+        parameters = dict(self.parameters)
+        if self.outlives:
+            parameters["slurm_teardown"] = [*AFTERWARDS, *parameters.get("slurm_teardown", ()), 'exit "$code"']
+            own = parameters.get("slurm_additional_parameters") or {}
+            parameters["slurm_additional_parameters"] = {"requeue": True, **own}
+        try:
+            executor.update_parameters(name=name, **parameters)
+        except (NameError, ValueError, TypeError, AssertionError) as error:
+            raise UserError(f"launcher.parameters are refused by submitit: {str(error).splitlines()[0]}.") from error
+        return executor
+
+    def _submit(self, name: str, runs: Sequence[Run]) -> list[str]:
+        """Submit runs as one array; the jobs' ids."""
+        from submitit.core.utils import FailedJobError, FailedSubmissionError
+        from submitit.helpers import clean_env
+
+        assert self._slurm is not None
+        executor = self._executor(self._slurm.folder, name)
+        kept = {key: value for key, value in os.environ.items() if key == "SLURM_CONF"}
+        said = io.StringIO()  # sbatch's own words, which submitit passes on
+        try:
+            # A sweep may itself be a job: its own variables are not theirs.
+            with held_back(signal.SIGINT), redirect_stderr(said), clean_env():
+                os.environ.update(kept)
+                jobs = executor.submit_array([Task(str(run.folder)) for run in runs])
+        except (FailedJobError, FailedSubmissionError) as error:
+            lines = [line.partition("error: ")[2] for line in said.getvalue().splitlines() if "error: " in line]
+            raise UserError(f"SLURM refuses the jobs: {(lines or [str(error).strip()])[0].rstrip('.')}.") from error
+        print(said.getvalue(), end="", file=sys.stderr, flush=True)
+        return [job.job_id for job in jobs]

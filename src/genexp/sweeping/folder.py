@@ -5,7 +5,10 @@ import os
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
+from genexp import atomic
 from genexp import config as configs
 from genexp.config import Composed
 from genexp.runs import Run, python_path
@@ -16,7 +19,7 @@ WAIT_SECONDS = 30.0
 
 
 class SweepFolder:
-    """`sweep.jsonl`, one line for each call of the command, and the jobs' folders.
+    """`call-*.json`, one file for each call of the command, and the jobs' folders.
 
     Nothing else is known about a sweep: whether a job is done, and who works on it, is read from the job's folder.
 
@@ -33,11 +36,16 @@ class SweepFolder:
         return self.path.name
 
     def note_call(self, command: Sequence[str], jobs: int) -> None:
-        """Write down that somebody asked for this sweep."""
+        """Write down that somebody asked for this sweep, in a file that no other process writes."""
         self.path.mkdir(parents=True, exist_ok=True)
-        now = datetime.now().astimezone().isoformat(timespec="seconds")
-        with open(self.path / "sweep.jsonl", "a") as file:
-            file.write(json.dumps({"time": now, "command": list(command), "jobs": jobs}) + "\n")
+        now = datetime.now().astimezone()
+        path = self.path / f"call-{now:%Y%m%d-%H%M%S-%f}-{uuid4().hex[:6]}.json"
+        call = {"time": now.isoformat(timespec="seconds"), "command": list(command), "jobs": jobs}
+        atomic.write_text(path, json.dumps(call) + "\n")
+
+    def calls(self) -> list[dict[str, Any]]:
+        """Who asked for this sweep, in the order of their clocks."""
+        return [json.loads(path.read_text()) for path in sorted(self.path.glob("call-*.json"))]
 
     def job(self, overrides: Sequence[str], config_dir: str | None = None) -> Job:
         """The job of one override list.

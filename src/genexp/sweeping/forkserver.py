@@ -10,9 +10,12 @@ import sys
 import threading
 from multiprocessing import connection, context
 
+from genexp.exit_codes import STOP_CODE_VARIABLE
 from genexp.runs import RANK_VARIABLES, THREADS_VARIABLE, Run
 
 PRELOADED = "genexp.sweeping.preloaded"
+NOT_INHERITED = (*RANK_VARIABLES, STOP_CODE_VARIABLE)
+"""Variables of the sweep's own process that its jobs begin without."""
 
 
 class Forked:
@@ -61,7 +64,7 @@ def work(folder: str, threads: int | None) -> None:
     for stream in (sys.stdout, sys.stderr):
         os.dup2(log, stream.fileno())
     os.close(log)
-    for name in RANK_VARIABLES:
+    for name in NOT_INHERITED:
         os.environ.pop(name, None)
     if threads is not None:
         os.environ[THREADS_VARIABLE] = str(threads)

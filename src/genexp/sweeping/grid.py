@@ -31,13 +31,13 @@ class Grid:
         """The next job; None if all that are left are being trained elsewhere."""
         while self._todo:
             job = self._todo.popleft()
-            if job.run.record["status"] in DONE:  # another process has done it meanwhile
+            taken = job.run.is_claimed  # before its record is read: on another machine it may have ended meanwhile
+            if job.run.record["status"] in DONE:
                 self.skipped.append(job)
-                continue
-            if job.run.is_locked:
+            elif taken:
                 self._elsewhere.append(job)
-                continue
-            return job
+            else:
+                return job
         self._todo, self._elsewhere = self._elsewhere, deque()
         return None
 

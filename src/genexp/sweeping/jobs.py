@@ -73,7 +73,7 @@ class Request:
             for override in read_preset(Path(word)) if is_file else [word]:
                 key = key_of(override)
                 given.pop(key, None)
-                given[key] = override
+                given[key] = configs.quoted(override)
         own = {key: override for key, override in given.items() if key.split(".")[0] in configs.OF_A_SWEEP}
         for override in own.values():
             if is_swept(override):

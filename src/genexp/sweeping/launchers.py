@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from genexp.errors import UserError
-from genexp.runs import RANK_VARIABLES, THREADS_VARIABLE, Run
-from genexp.sweeping.forkserver import Forked
+from genexp.runs import THREADS_VARIABLE, Run
+from genexp.sweeping.forkserver import NOT_INHERITED, Forked
 
 
 class Handle(Protocol):
@@ -33,6 +33,8 @@ class Launcher(Protocol):
 
     slots: int
     """Jobs side by side."""
+    outlives: bool
+    """Whether SIGTERM ends the sweep's process alone: the jobs go on, and the same command finds them."""
 
     def start(self, run: Run) -> Handle:
         """Start a job whose folder is prepared."""
@@ -60,8 +62,8 @@ def share_of_cores(jobs: int) -> int | None:
 
 
 def job_environment(threads: int | None) -> dict[str, str]:
-    """The variables of a job's process: no rank of another process group, and its share of the cores."""
-    environment = {key: value for key, value in os.environ.items() if key not in RANK_VARIABLES}
+    """The variables of a job's process: nothing that is meant for the sweep's own, and its share of the cores."""
+    environment = {key: value for key, value in os.environ.items() if key not in NOT_INHERITED}
     return environment if threads is None else {**environment, THREADS_VARIABLE: str(threads)}
 
 
@@ -121,7 +123,7 @@ class Local:
     """
 
     def __init__(self, jobs: int | None = 1) -> None:
-        self.slots = at_a_time(jobs)
+        self.slots, self.outlives = at_a_time(jobs), False
         self._started: list[Fresh | Forked] = []
 
     def start(self, run: Run) -> Handle:

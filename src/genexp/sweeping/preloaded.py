@@ -11,7 +11,7 @@ from importlib import import_module
 import torch
 
 import genexp
-from genexp.runs import provenance
+from genexp.provenance import provenance
 
 LEFT_OUT = ("genexp.__main__", "genexp.reporting.wandb_dashboard", "genexp.sweeping.preloaded")
 LAZY = (

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from types import FrameType, TracebackType
 from typing import Any, Protocol
 
-from genexp.errors import Busy
+from genexp.errors import Busy, Undelivered
 from genexp.runs import Run
 from genexp.sweeping.jobs import Job
 from genexp.sweeping.launchers import Handle, Launcher
@@ -99,7 +99,8 @@ def run_jobs(
         source: where the jobs come from.
         launcher: where they run; it is closed at the end, which kills what still runs.
         display: told of every start and end.
-        stop: set by a signal; nothing new is started then, and the running jobs are asked to save.
+        stop: set by a signal; nothing new is started then, and the running jobs are asked to save, or are left alone if
+            they outlive this process.
 
     Returns:
         Each job that was started and what became of it, in the order in which they ended.
@@ -147,12 +148,17 @@ class _Loop:
     def over(self) -> bool:
         """Whether nothing runs and nothing will, or somebody does not want to wait."""
         ending = self.stop.received is not None or self.source.exhausted
-        return self.stop.at_once or (not self.running and ending)
+        return self.stop.at_once or self.leaves or (not self.running and ending)
+
+    @property
+    def leaves(self) -> bool:
+        """Whether this process goes and its jobs do not: a machine that is shut down sends SIGTERM, a person Ctrl-C."""
+        return self.stop.received == signal.SIGTERM and self.launcher.outlives
 
     def start_jobs(self) -> None:
         """Fill the slots."""
         if self.stop.received is not None:
-            for item in self.running:
+            for item in () if self.leaves else self.running:
                 item.ask_to_stop()
             return
         while len(self.running) < self.launcher.slots and time.monotonic() >= self._ask_again:
@@ -207,7 +213,7 @@ def outcome_of(run: Run, code: int, asked: bool = False, pruned: bool = False) -
             if pruned:
                 run.update(status="pruned", failure=PRUNED)
                 return Outcome("pruned", PRUNED)
-            if asked or (status == "stopped" and code == 0):
+            if asked or (status == "stopped" and code in (0, Undelivered.exit_code)):
                 run.update(status="stopped")
                 return Outcome("stopped")
             if code == Busy.exit_code:

@@ -2,11 +2,12 @@
 
 Nothing of it is kept in a process alone. Each coordinate of a point is drawn with a seed of its own, made of the
 search's seed and the trial's number, so that no process repeats another's points and a search that was killed goes on
-as if it had not been. Locks are the system's: a dead process holds none.
+as if it had not been. A dead process holds no lock: see `genexp.locks`.
 """
 
 import json
 import logging
+import math
 import os
 import warnings
 from collections.abc import Iterator
@@ -16,13 +17,13 @@ from typing import Any
 
 import numpy as np
 import optuna
-from filelock import FileLock, Timeout
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from genexp.errors import UserError
+from genexp.errors import Busy, UserError
+from genexp.locks import Lock, held
 from genexp.sweeping.search import SearchSettings
 from genexp.sweeping.space import Space
 
@@ -38,11 +39,11 @@ class JournalLock:
     """
 
     def __init__(self, journal: Path) -> None:
-        self._journal, self._lock = journal, FileLock(f"{journal}.lock")
+        self._journal, self._lock = journal, Lock(f"{journal}.lock")
 
     def acquire(self) -> bool:
         """Wait for the lock."""
-        self._lock.acquire()
+        self._lock.acquire(math.inf)
         if self._journal.is_file():
             with open(self._journal, "rb+") as file:
                 if file.seek(0, os.SEEK_END) and (file.seek(-1, os.SEEK_END), file.read(1))[1] != b"\n":
@@ -73,7 +74,6 @@ class Study:
         warnings.filterwarnings("ignore", module="optuna")
         self._folder, self._settings, self._space = folder, settings, space
         folder.mkdir(parents=True, exist_ok=True)
-        self._turn = FileLock(folder / ".search.lock")
         journal = folder / JOURNAL
         with self.turn():
             backend = JournalFileBackend(str(journal), lock_obj=JournalLock(journal))  # type: ignore[arg-type]
@@ -97,7 +97,7 @@ class Study:
     @contextmanager
     def turn(self) -> Iterator[None]:
         """Hold the search: one process at a time looks for a trial to take up, or asks for a new one."""
-        with self._turn:
+        with held(self._folder / ".search.lock", math.inf):
             yield
 
     @property
@@ -117,13 +117,12 @@ class Study:
         """One trial as it is now."""
         return self._storage.get_trial(self._trial_id(number))
 
-    def claim(self, number: int) -> FileLock | None:
+    def claim(self, number: int) -> Lock | None:
         """Take a trial for this process; None if another one has it. Release the lock when it has been told."""
-        lock = FileLock(self._folder / ".trials" / f"{number}.lock")
-        Path(lock.lock_file).parent.mkdir(exist_ok=True)
+        lock = Lock(self._folder / ".trials" / f"{number}.lock")
         try:
-            lock.acquire(timeout=0)
-        except Timeout:
+            lock.acquire()
+        except Busy:
             return None
         return lock
 

@@ -11,11 +11,11 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from filelock import FileLock
 from optuna.trial import FrozenTrial, TrialState
 
 from genexp.errors import Busy, UserError
 from genexp.evaluation.registry import metric_info
+from genexp.locks import Lock
 from genexp.runs import Run
 from genexp.sweeping.folder import SweepFolder
 from genexp.sweeping.jobs import Job
@@ -87,7 +87,7 @@ class Search:
         asked = {"config": question, "seeds": self.seeds, "space": axes}
         self.study = Study(folder.path, settings, space, asked)
         self._held: dict[int, _Trial] = {}
-        self._locks: dict[int, FileLock] = {}  # what other processes see of a trial that is held
+        self._locks: dict[int, Lock] = {}  # what other processes see of a trial that is held
         self._left: set[int] = set()  # stopped from outside: for a later call
 
     def next(self) -> Job | None:

@@ -15,6 +15,7 @@ from genexp.errors import UserError
 from genexp.evaluation.registry import metric_info
 from genexp.runs import Run, all_runs
 from genexp.sweeping.validation import Curve, ranking_metric
+from genexp.yaml_blocks import load_mapping
 
 
 @dataclass(frozen=True)
@@ -73,8 +74,8 @@ def ranked(folder: Path, wanted: str | None = None) -> list[Ranking]:
     """
     data_sets: dict[str, list[_Member]] = defaultdict(list)
     for run in all_runs(folder):
-        record = run.record
-        data_sets[str(record["choices"].get("dataset", ""))].append(_Member(run, record, run.config, Curve(run)))
+        record, config = run.record, load_mapping(run.folder / "config.yaml")
+        data_sets[str(record["choices"].get("dataset", ""))].append(_Member(run, record, config, Curve(run)))
     found = [_rank(data, members, wanted) for data, members in data_sets.items()]
     rankings = [ranking for ranking in found if ranking is not None]
     if not rankings:

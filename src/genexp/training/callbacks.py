@@ -15,7 +15,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from genexp.errors import Diverged
 from genexp.training import checkpoint
 from genexp.training.metrics_file import MetricsFile
-from genexp.training.strategy import any_rank
+from genexp.training.strategy import any_rank, from_first
 
 SAME_WISH_SECONDS = 1.0
 """Signals so close together are one: a cluster or a terminal signals all processes, and a parent passes its own on."""
@@ -26,12 +26,17 @@ class GracefulStop(Callback):
 
     Lightning's own handler broadcasts from inside the signal handler, which hangs when a single rank is signalled. Here
     the handler only sets a flag, and the ranks agree on it between steps.
+
+    Arguments:
+        on_error: told of an exception while the handlers are still in place: whoever started the processes of a run
+            sends SIGTERM as soon as one of them is gone, and another must have said why it ends.
     """
 
     SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
-    def __init__(self) -> None:
+    def __init__(self, on_error: Callable[[BaseException], object] = lambda error: None) -> None:
         self.received: int | None = None
+        self.on_error = on_error
         self._since = 0.0
         self._previous: dict[int, Any] = {}
         self._module: Any = None
@@ -56,6 +61,10 @@ class GracefulStop(Callback):
             pl_module.stop_requested = True
             trainer.should_stop = True
 
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Let it be explained before Lightning puts the former handlers back."""
+        self.on_error(exception)
+
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Put the former handlers back."""
         for number, handler in self._previous.items():
@@ -75,6 +84,8 @@ class MetricRows(Callback):
     def __init__(self, folder: Path, intervals: tuple[int, ...]) -> None:
         self.folder, self.intervals = folder, intervals
         self.latest: dict[str, float] = {}
+        self.look: Callable[[Any, dict[str, float]], dict[str, float]] | None = None
+        self.forgiven = False
         self._scores: dict[str, float] = {}
         self._images_before = 0
 
@@ -99,7 +110,8 @@ class MetricRows(Callback):
         if not any(clock.due(interval) for interval in self.intervals if interval):
             return
         losses = pl_module.meter.flush()
-        row = {**losses, **self._scores}
+        signs = self.look(pl_module, losses) if self.look is not None else {}
+        row = {**losses, **signs, **self._scores}
         self._scores = {}
         if trainer.is_global_zero:
             times = pl_module.stopwatch.flush(clock.images - self._images_before)
@@ -110,11 +122,18 @@ class MetricRows(Callback):
             for logger in trainer.loggers:
                 logger.log_metrics({**row, **times, "images": clock.images}, step=clock.step)
         broken = [name for name, value in losses.items() if not math.isfinite(value)]
-        if broken:
+        if broken and not self.forgiven:
             raise Diverged(
                 f"{broken[0]} is not a number at step {clock.step}: the run has diverged; "
                 "lower optimizer.lr or add a penalty."
             )
+
+    def go_back(self, trainer: Trainer, pl_module: Any) -> None:
+        """Drop the rows after the clock's step."""
+        self._images_before = pl_module.regime.clock.images
+        if trainer.is_global_zero:
+            for file in (self.metrics, self.timings):
+                file.truncate(pl_module.regime.clock.step)
 
 
 class Checkpoints(Callback):
@@ -125,7 +144,8 @@ class Checkpoints(Callback):
         interval: steps between two.
         keep: how many stay.
         on_save: called after each with the step.
-        resume: the state to go on from.
+        resume: the state to go on from; that of the first process counts, which alone need see the folder.
+        first: whether a new run is saved before its first step too.
     """
 
     def __init__(
@@ -135,33 +155,48 @@ class Checkpoints(Callback):
         keep: int,
         on_save: Callable[[int], None],
         resume: dict[str, Any] | None = None,
+        first: bool = False,
     ) -> None:
         self.folder, self.interval, self.keep = folder, interval, keep
-        self.on_save, self.resume = on_save, resume
+        self.on_save, self.resume, self.first = on_save, resume, first
         self._saved = -1
 
     def on_train_start(self, trainer: Trainer, pl_module: Any) -> None:
         """Put the saved state in place, once the optimizers exist."""
-        if self.resume is not None:
-            pl_module.load_training_state(self.resume)
+        state, self.resume = from_first(self.resume), None
+        if state is not None:
+            pl_module.load_training_state(state)
             self._saved = pl_module.regime.clock.step
-            self.resume = None
+        elif self.first:
+            self.save(trainer, pl_module)
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: Any, *_: Any) -> None:
         """Save when it is time."""
         if pl_module.regime.clock.due(self.interval) or trainer.should_stop:  # what all ranks agreed on
             with pl_module.stopwatch.phase("checkpoint"):
-                self._save(trainer, pl_module)
+                self.save(trainer, pl_module)
 
-    def _save(self, trainer: Trainer, pl_module: Any) -> None:
-        step = pl_module.regime.clock.step
-        if step == self._saved:
-            return
-        self._saved = step
+    def save(self, trainer: Trainer, pl_module: Any) -> None:
+        """Save the present state, unless it is saved already; every process must call it."""
+        if pl_module.regime.clock.step != self._saved:
+            self._write(trainer, pl_module)
+
+    def _write(self, trainer: Trainer, pl_module: Any) -> Path | None:
+        self._saved = step = pl_module.regime.clock.step
         state = pl_module.training_state()
-        if trainer.is_global_zero:
-            checkpoint.save(self.folder, step, state, self.keep)
-            self.on_save(step)
+        if not trainer.is_global_zero:
+            return None
+        path = checkpoint.save(self.folder, step, state, self.keep)
+        self.on_save(step)
+        return path
+
+    def go_back(self, trainer: Trainer, pl_module: Any) -> None:
+        """Save the state that the run has gone back to and delete all that is not older."""
+        written = self._write(trainer, pl_module)
+        if written is not None:
+            for path in checkpoint.saved(self.folder):
+                if path != written and checkpoint.step_of(path) >= self._saved:
+                    path.unlink(missing_ok=True)
 
 
 def quiet_lightning() -> None:
@@ -178,6 +213,8 @@ def quiet_lightning() -> None:
         ".*number of training batches.*",
         ".*dataloader_iter.*",
         ".*GPU available.*",
+        ".*`srun` command is available.*",
+        ".*nn.functional.all_reduce is deprecated.*",
         ".*treespec.*",
     ):
         warnings.filterwarnings("ignore", pattern)

@@ -7,16 +7,18 @@ whole. It is written beside its place and renamed, so that a killed process leav
 
 import hashlib
 import io
-import os
 import re
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from genexp import atomic
 from genexp.errors import UserError
 
 FORMAT = 1
+LISTINGS = 5
+"""How often to look for a checkpoint that stays while it is read."""
 _NAME = re.compile(r"step-(\d{8})-([0-9a-f]{16})\.ckpt")
 
 
@@ -34,27 +36,12 @@ def save(folder: Path, step: int, state: dict[str, Any], keep: int) -> Path:
     torch.save({"format": FORMAT, "step": step, **state}, buffer)
     content = buffer.getvalue()
     path = folder / f"step-{step:08d}-{hashlib.sha256(content).hexdigest()[:16]}.ckpt"
-    temporary = folder / f".{path.name}.{os.getpid()}.part"
-    with open(temporary, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
-    _sync_folder(folder)
+    atomic.write_bytes(path, content)
+    atomic.sync_folder(folder)
     for old in [other for other in saved(folder) if other != path][max(keep, 1) - 1 :]:
         old.unlink(missing_ok=True)
-    for leftover in folder.glob(".*.part"):
-        leftover.unlink(missing_ok=True)
+    atomic.remove_abandoned(folder, seconds=0)
     return path
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the rename durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def saved(folder: Path) -> list[Path]:
@@ -94,10 +81,15 @@ def load(path: Path) -> dict[str, Any]:
 
 def latest(folder: Path) -> tuple[dict[str, Any] | None, list[str]]:
     """The newest checkpoint that is whole, and one sentence for each newer one that was refused."""
-    refused: list[str] = []
-    for path in saved(folder):
+    refused: dict[Path, str] = {}
+    for _ in range(LISTINGS):
         try:
-            return load(path), refused
-        except UserError as error:
-            refused.append(str(error))
-    return None, refused
+            for path in saved(folder):
+                try:
+                    return load(path), list(refused.values())
+                except UserError as error:
+                    refused[path] = str(error)
+            break
+        except FileNotFoundError:  # a process that trains has replaced it by a newer one: look again
+            continue
+    return None, list(refused.values())

@@ -1,20 +1,22 @@
 """Players: the networks of a game, each with its own optimizer, and the one way to update them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from genexp.errors import UserError
-from genexp.training.strategy import all_reduce_gradients
+from genexp.training.strategy import all_reduce_gradients, mean_over_ranks, world
 
 
 @dataclass
 class Player:
-    """One side of the game: its parameters, their optimizer and its base learning rate."""
+    """One side of the game: its module, its parameters, their optimizer and its base learning rate."""
 
+    module: nn.Module
     parameters: list[nn.Parameter]
     optimizer: torch.optim.Optimizer
     base_lr: float
@@ -36,6 +38,7 @@ class Players:
         self._factor: float | None = None
         self.players = {
             name: Player(
+                module,
                 [p for p in module.parameters() if p.requires_grad],
                 optimizers[name],
                 optimizers[name].param_groups[0]["lr"],
@@ -67,6 +70,42 @@ class Players:
         """Let the optimizer of `name` take its step."""
         self.players[name].optimizer.step()
 
+    # --- looking ahead ----------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def moved(self, *names: str) -> Iterator[None]:
+        """Put the weights of the named players back when it ends; gradients and optimizers keep what happened."""
+        held = [(p, p.detach().clone()) for name in names for p in self.players[name].parameters]
+        try:
+            yield
+        finally:
+            with torch.no_grad():
+                torch._foreach_copy_([p for p, _ in held], [copy for _, copy in held])
+
+    def weights(self, name: str) -> dict[str, Tensor]:
+        """The player's weights as leaves of a graph of their own, by their names; they share its memory."""
+        parameters = self.players[name].module.named_parameters()
+        return {key: p.detach().requires_grad_() for key, p in parameters if p.requires_grad}
+
+    def at(self, name: str, weights: Mapping[str, Tensor], loss: Callable[..., Tensor], *args: Any) -> Tensor:
+        """The value of `loss(*args)` where the player has other weights, with a graph to these."""
+        game = _Evaluation(self.players[name].module, loss)
+        return torch.func.functional_call(game, {f"module.{key}": w for key, w in weights.items()}, args)
+
+    def gradient(self, loss: Tensor, weights: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """The gradient of `loss` with respect to tensors, averaged over the ranks, itself differentiable."""
+        gradients = torch.autograd.grad(loss, weights, create_graph=True, materialize_grads=True)
+        if world()[1] == 1:
+            return gradients
+        flat = mean_over_ranks(torch.cat([gradient.flatten() for gradient in gradients]))
+        parts = flat.split([gradient.numel() for gradient in gradients])
+        return tuple(part.view_as(gradient) for part, gradient in zip(parts, gradients, strict=True))
+
+    def add_gradients(self, parameters: Sequence[nn.Parameter], gradients: Sequence[Tensor]) -> None:
+        """Add to the `.grad` of each parameter, which may have none yet."""
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            parameter.grad = gradient if parameter.grad is None else parameter.grad.add_(gradient)
+
     def forget_learning_rates(self) -> None:
         """Have the next step set the learning rates, whatever they are now."""
         self._factor = None
@@ -79,6 +118,18 @@ class Players:
         for player in self.players.values():
             for group in player.optimizer.param_groups:
                 group["lr"] = player.base_lr * factor
+
+
+class _Evaluation(nn.Module):
+    """A function of a module's weights, for `torch.func.functional_call`."""
+
+    def __init__(self, module: nn.Module, function: Callable[..., Tensor]) -> None:
+        super().__init__()
+        self.module, self.function = module, function
+
+    def forward(self, *args: Any) -> Tensor:
+        """The function's value."""
+        return self.function(*args)
 
 
 def check_partition(modules: Mapping[str, nn.Module]) -> None:

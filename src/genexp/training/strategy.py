@@ -5,19 +5,64 @@ gradient. Here nothing is wrapped, so state dicts keep their keys, no graph is s
 of gradient penalties need no special care.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+from typing import Any
 
 import torch
 import torch.distributed as dist
-from lightning.pytorch.strategies import DDPStrategy, StrategyRegistry
+from lightning.fabric.utilities.seed import reset_seed
+from lightning.pytorch.plugins.environments import ClusterEnvironment
+from lightning.pytorch.strategies import DDPStrategy
+from lightning.pytorch.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
 from torch import nn
 from torch._utils import _flatten_dense_tensors, _unflatten_dense_tensors
+from torch.distributed.nn.functional import all_reduce
+
+from genexp.training.meeting import Meeting
 
 NAME = "player_ddp"
+GROUP_TIMEOUT = timedelta(hours=2)
+"""Of a single collective, after which torch gives up; the meeting notices long before whether a process is gone."""
 
 
 class PlayerDDPStrategy(DDPStrategy):
-    """Lightning's DDP without the wrapper; registered as `player_ddp`."""
+    """Lightning's DDP without the wrapper, `trainer.strategy=player_ddp`.
+
+    Arguments:
+        meeting: where the processes have met; None if whoever calls watches over them.
+    """
+
+    def __init__(self, meeting: Meeting | None = None, **options: Any) -> None:
+        super().__init__(timeout=GROUP_TIMEOUT, **options)
+        self.meeting = meeting
+
+    def _configure_launcher(self) -> None:
+        if self.meeting is None:
+            super()._configure_launcher()
+        else:
+            assert self.cluster_environment is not None
+            self._launcher = _WatchedLauncher(
+                self.meeting, self.cluster_environment, self.num_processes, self.num_nodes
+            )
+
+    def setup_distributed(self) -> None:
+        """Form the process group from those who have met."""
+        if self.meeting is None or dist.is_initialized():
+            super().setup_distributed()
+            return
+        reset_seed()
+        self.set_world_ranks()
+        self.meeting.meet("group")
+        self._process_group_backend = self._get_process_group_backend()
+        dist.init_process_group(
+            self._process_group_backend,
+            store=self.meeting.group,
+            rank=self.global_rank,
+            world_size=self.world_size,
+            timeout=GROUP_TIMEOUT,
+            device_id=self.root_device if self.root_device.type == "cuda" else None,
+        )
 
     def configure_ddp(self) -> None:
         """Give every rank the parameters and buffers of rank 0; `Players.backward` averages the gradients."""
@@ -27,12 +72,23 @@ class PlayerDDPStrategy(DDPStrategy):
                 dist.broadcast(tensor, src=0)
 
 
-def register() -> None:
-    """Make `Trainer(strategy="player_ddp")` known to Lightning."""
-    if NAME not in StrategyRegistry:
-        StrategyRegistry.register(
-            NAME, PlayerDDPStrategy, description="DDP for games: one flat all-reduce for each player, nothing wrapped"
-        )
+class _WatchedLauncher(_SubprocessScriptLauncher):
+    """Starts the other processes of this machine, for the meeting to watch.
+
+    Lightning's own observer kills the first process when another ends, before it can say why.
+    """
+
+    def __init__(self, meeting: Meeting, environment: ClusterEnvironment, processes: int, nodes: int) -> None:
+        super().__init__(environment, processes, nodes)
+        self.meeting = meeting
+
+    def launch(self, function: Callable[..., Any], *args: Any, trainer: Any = None, **kwargs: Any) -> Any:
+        """Call `function` here, and by the same command line in the others."""
+        if not self.cluster_environment.creates_processes_externally:
+            self._call_children_scripts()
+            node = self.cluster_environment.node_rank()
+            self.meeting.children = {f"{node}.{local}": process for local, process in enumerate(self.procs, start=1)}
+        return function(*args, **kwargs)
 
 
 def world() -> tuple[int, int]:
@@ -68,6 +124,22 @@ def any_rank(flag: bool, device: torch.device | str = "cpu") -> bool:
     return bool(votes.item())
 
 
+def dissolve() -> None:
+    """End the process group, after the last collective."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
+
+
+def from_first(value: Any) -> Any:
+    """What the first rank has for `value`; a collective that every rank must call."""
+    _, size = world()
+    if size == 1:
+        return value
+    held = [value]
+    dist.broadcast_object_list(held, src=0)
+    return held[0]
+
+
 def gather(value: dict[str, torch.Tensor]) -> list[dict[str, torch.Tensor]]:
     """The `value` of every rank, in their order; a collective that every rank must call."""
     _, size = world()
@@ -79,9 +151,6 @@ def gather(value: dict[str, torch.Tensor]) -> list[dict[str, torch.Tensor]]:
 
 
 def mean_over_ranks(values: torch.Tensor) -> torch.Tensor:
-    """The mean of `values` over the ranks."""
+    """The mean of `values` over the ranks; its gradient is averaged too, so that it may be differentiated again."""
     _, size = world()
-    if size > 1:
-        dist.all_reduce(values)
-        values = values / size
-    return values
+    return all_reduce(values) / size if size > 1 else values

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from genexp.evaluation.metrics import authenticity, c2st, fld, frechet, memorisation, mmd, points, prdc
+from genexp.evaluation.metrics import authenticity, c2st, fld, frechet, memorisation, mmd, points, prdc, transport
 
 Metric = Callable[[np.ndarray, np.ndarray], object]
 HELD_OUT = np.random.default_rng(99).standard_normal((50, 4))
@@ -21,6 +21,7 @@ DETERMINISTIC: dict[str, Metric] = {
     "c_t": lambda x, y: memorisation.c_t(x, y, HELD_OUT),
     "authenticity": authenticity.authenticity,
     "energy_distance": points.energy_distance,
+    "w1_lp": transport.w1_lp,
     "mode_statistics": lambda x, y: points.mode_statistics(x, y[:5], 0.5),
 }
 RANDOM: dict[str, Metric] = {

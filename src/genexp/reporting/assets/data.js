@@ -2,6 +2,12 @@
 
 export const report = JSON.parse(document.getElementById("report").textContent);
 
+/** The config of a run: what its setting computes, and what is its own. */
+export function configOf(id) {
+  const run = report.runs[id];
+  return { ...report.configs[run.setting], seed: run.seed, name: run.name };
+}
+
 /** An element with attributes (on… are listeners; null and false are left out) and children (text stays text). */
 export function h(tag, attributes, ...children) {
   return dressed(document.createElement(tag), attributes, children);

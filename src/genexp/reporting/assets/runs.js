@@ -1,7 +1,7 @@
 // Every run: its facts, its config, the command that makes it again, and what two runs differ in.
 
 import { nothing } from "./chart.js";
-import { choice, configText, copyable, durationText, field, h, numberText, report } from "./data.js";
+import { choice, configOf, configText, copyable, durationText, field, h, numberText, report } from "./data.js";
 
 export function runDetails(view) {
   const groups = view
@@ -18,7 +18,7 @@ export function runDetails(view) {
   function drawConfig() {
     const words = filter.value.toLowerCase().split(/\s+/).filter(Boolean);
     const fits = ([key, value]) => words.every((word) => `${key} ${configText(value)}`.toLowerCase().includes(word));
-    const rows = Object.entries(report.runs[chosen].config).filter(fits).sort();
+    const rows = Object.entries(configOf(chosen)).filter(fits).sort();
     body.replaceChildren(
       ...rows.map(([key, value]) => h("tr", {}, h("th", { scope: "row" }, key), h("td", {}, configText(value)))),
     );
@@ -75,7 +75,7 @@ export function runDiff(view) {
   let [left, right] = [ids[0], (groups[1] ?? groups[0])[1].find((id) => id !== ids[0])];
   const table = h("table", { class: "config diff" });
   function draw() {
-    const [a, b] = [report.runs[left].config, report.runs[right].config];
+    const [a, b] = [configOf(left), configOf(right)];
     const keys = [...new Set([...Object.keys(a), ...Object.keys(b)])]
       .sort()
       .filter((key) => JSON.stringify(a[key]) !== JSON.stringify(b[key]));
