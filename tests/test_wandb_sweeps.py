@@ -95,6 +95,7 @@ def test_a_grid_is_all_combinations():
         assert len(found) == len(set(found)) == int(np.prod(sizes))
 
 
+@pytest.mark.slow
 @every_file
 def test_a_run_of_it_logs_the_metric_that_it_optimises(path, genexp, tmp_path):
     sweep = load(path)

@@ -23,6 +23,7 @@ def last_row(folder):
     return json.loads((folder / "scores.jsonl").read_text().splitlines()[-1])
 
 
+@pytest.mark.slow
 def test_images_leave_anchors_and_their_neighbours_and_a_second_bound(genexp, tmp_path, capsys):
     folder = tmp_path / "run"
     genexp("train", *TINY_IMAGES, "model=vae", "model.latent_dim=2", f"run_dir={folder}")
@@ -54,6 +55,7 @@ def test_images_leave_anchors_and_their_neighbours_and_a_second_bound(genexp, tm
     assert metrics["bpd_ais"] == pytest.approx(metrics["bpd"], rel=0.05)
 
 
+@pytest.mark.slow
 def test_points_of_five_dimensions_are_trained_and_scored(genexp, tmp_path):
     folder = tmp_path / "run"
     means = [[0.0] * 5, [2.0] * 5]

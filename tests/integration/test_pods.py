@@ -98,6 +98,7 @@ def table(folder: Path) -> dict[str, tuple]:
     }
 
 
+@pytest.mark.slow
 def test_interrupted_and_killed_pods_end_with_the_table_of_a_local_sweep(tmp_path, environment, genexp, pod):
     arguments = ["train", "-m", *JOBS, *STEPS, "--index=$(JOB_COMPLETION_INDEX)"]
     job = next(one for one in render("sweep", tmp_path / "manifests", arguments=arguments) if one["kind"] == "Job")
@@ -132,6 +133,7 @@ def test_interrupted_and_killed_pods_end_with_the_table_of_a_local_sweep(tmp_pat
         assert assert_same_bits(run.folder, local / run.folder.name) > 10
 
 
+@pytest.mark.slow
 def test_a_sweep_in_one_pod_tells_that_it_was_stopped_and_its_jobs_do_not(tmp_path, environment, pod):
     words = ["train", "-m", *JOBS[:-3], "optimizer.lr=1e-3", "sweep=one", *STEPS, "max_steps=100000"]
     sweep = pod(words, {"GENEXP_STOP_CODE": "143"})

@@ -124,6 +124,7 @@ def test_two_processes_share_a_sweep(group, tmp_path):
     assert sum(len(lines(output, "complete")) for output in outputs) >= 4
 
 
+@pytest.mark.slow
 def test_a_sweep_grows_and_says_why_a_job_failed(genexp, tmp_path):
     sweep = tmp_path / "runs" / "sweeps" / "ring8_gan-loss"
     words = ["train", "-m", *SHORT, "loss=hinge,wasserstein"]

@@ -132,6 +132,7 @@ def test_no_penalty_is_an_empty_mapping():
         assert OmegaConf.to_container(compose(overrides=["+penalty=none"]).penalty) == {}
 
 
+@pytest.mark.slow
 def test_formulas_need_no_quotes_beyond_the_shell_s(genexp):
     """As the shell hands them over, and what a user reads when one is wrong: before anything is written."""
     shown = genexp("train", "--cfg", "loss=f_gan", "loss.f=u*log(u) - (u + 1)*log((u + 1)/2)").stdout

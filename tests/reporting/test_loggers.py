@@ -166,6 +166,7 @@ def test_histograms_count_every_finite_value():
     assert wandb_run.histograms(np.full((3, 1), np.inf, np.float32)) == {}
 
 
+@pytest.mark.slow
 def test_tensorboard_and_csv(genexp, tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 

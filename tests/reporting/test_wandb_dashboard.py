@@ -53,6 +53,7 @@ def test_wandbs_own_classes_read_them_back(written):
     ]
 
 
+@pytest.mark.slow
 def test_every_key_of_a_panel_is_logged_by_some_run(genexp, tmp_path):
     ways = {
         "points": [o for o in Case("gan", "alternating").overrides if not o.startswith("logger")],

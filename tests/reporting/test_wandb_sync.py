@@ -50,6 +50,7 @@ def assert_whole(server: StandIn, folder: Path) -> None:
     assert [row["_step"] for row in rows] == list(range(len(rows)))
 
 
+@pytest.mark.slow
 def test_the_segments_of_a_killed_run_become_one_history(server, genexp, start, tmp_path):
     folder = killed_run(start, tmp_path)
     genexp("train", "resume=runs/run")
@@ -72,6 +73,7 @@ def test_what_was_sent_before_the_run_went_on_is_continued(server, genexp, start
     assert_whole(server, folder)
 
 
+@pytest.mark.slow
 def test_an_online_run_that_is_stopped_goes_on_as_the_same_run(server, genexp, start, tmp_path):
     folder = tmp_path / "runs" / "run"
     process = start(["train", *RUN, "max_steps=800", "logger.mode=online"])

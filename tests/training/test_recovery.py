@@ -113,6 +113,7 @@ def test_there_are_only_so_many_ways_back(tmp_path):
     assert len(Run(tmp_path / "run").record["alarms"]) == 3
 
 
+@pytest.mark.slow
 def test_killed_after_it_went_back_and_resumed_equals_uninterrupted(genexp, start, tmp_path):
     words = [*TINY, "model.latent_dim=2", "loss=least_squares", "optimizer=sgd", "optimizer.lr=3", BACK]
     words += ["log_every=10", "score_every=0", "checkpoint_every=40", "max_steps=1500", "progress=false"]
