@@ -57,10 +57,12 @@ def mentioned_keys() -> list[str]:
     keys = set()
     for page in PAGES:
         for span in spans(page):
-            key, _, value = span.partition("=")
-            known = key.split(".")[0] in TOP_LEVEL | {"experiment"}
-            if known and re.fullmatch(r"[a-z_0-9.]+", key) and ("." in key or "=" in span) and "..." not in value:
-                keys.add(span)
+            words = span.split()
+            for word in words if all("=" in word for word in words) else [span]:  # several settings in one span
+                key, _, value = word.partition("=")
+                known = key.split(".")[0] in TOP_LEVEL | {"experiment"}
+                if known and re.fullmatch(r"[a-z_0-9.]+", key) and ("." in key or "=" in word) and "..." not in value:
+                    keys.add(word)
     return sorted(keys)
 
 
