@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -114,13 +115,7 @@ def scatter(
     if reference is not None:
         axes.scatter(frame[:, 0].numpy(), frame[:, 1].numpy(), s=2, c="0.75", linewidths=0, label="real")
     if log_prob is not None:
-        across, up = (np.linspace(low[i], high[i], 200) for i in range(2))
-        plane = torch.from_numpy(np.stack(np.meshgrid(across, up), axis=-1).reshape(-1, 2)).float()
-        with torch.no_grad():
-            density = log_prob(plane).double().exp().reshape(200, 200).numpy()
-        if density.max() > 0:
-            levels = density.max() * np.array([0.01, 0.1, 0.5])
-            axes.contour(across, up, density, levels=levels, colors="0.4", linewidths=0.5)
+        _contours(axes, log_prob, low, high)
     axes.scatter(
         points[:, 0].numpy(),
         points[:, 1].numpy(),
@@ -133,6 +128,17 @@ def scatter(
     axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), aspect="auto" if dim == 1 else "equal", title=title or "")
     axes.legend(loc="upper right", markerscale=4, fontsize="small")
     figure.savefig(path)
+
+
+def _contours(axes: Any, log_prob: Callable[[Tensor], Tensor], low: list[float], high: list[float]) -> None:
+    """Lines at 1, 10 and 50 % of a density's largest value in a section of the plane."""
+    across, up = (np.linspace(low[i], high[i], 200) for i in range(2))
+    plane = torch.from_numpy(np.stack(np.meshgrid(across, up), axis=-1).reshape(-1, 2)).float()
+    with torch.no_grad():
+        density = log_prob(plane).double().exp().reshape(200, 200).numpy()
+    if density.max() > 0:
+        levels = density.max() * np.array([0.01, 0.1, 0.5])
+        axes.contour(across, up, density, levels=levels, colors="0.4", linewidths=0.5)
 
 
 def _cumulative(points: Tensor) -> Tensor:
