@@ -37,6 +37,37 @@ def test_a_preset_is_read_as_if_it_stood_on_the_line(tmp_path):
     assert Request.of([str(preset)]).swept == ["optimizer.lr"]
 
 
+ZOO = """
+experiment: ring8_gan
+loss:
+  - loss: hinge,least_squares
+  - loss: f_gan
+    loss.f: u*log(u)
+penalty:
+  - {penalty: none}
+  - {constraint: spectral}
+"""
+
+
+def test_settings_that_vary_together_are_one_axis(tmp_path):
+    preset = tmp_path / "zoo.yaml"
+    preset.write_text(ZOO)
+    request = Request.of([str(preset), "max_steps=10"])
+    fixed = ["experiment=ring8_gan", "max_steps=10"]
+    formula = ["loss=f_gan", 'loss.f="u*log(u)"']
+    assert request.combinations() == [
+        [*fixed, *loss, penalty]
+        for loss in (["loss=hinge"], ["loss=least_squares"], formula)
+        for penalty in ("penalty=none", "constraint=spectral")
+    ]
+    assert request.swept == ["loss", "penalty"]
+    assert Request.of([str(preset), "loss=hinge"]).combinations() == [
+        ["experiment=ring8_gan", "loss=hinge", penalty] for penalty in ("penalty=none", "constraint=spectral")
+    ]
+    with pytest.raises(UserError, match="constraint=clip is one of the settings that vary together under penalty"):
+        Request.of([str(preset), "constraint=clip"])
+
+
 @pytest.mark.parametrize("content", ["- a\n- b\n", "a: {b: 1}\n", "a: [\n", "word\n"])
 def test_a_damaged_preset_is_refused(content, tmp_path):
     (tmp_path / "p.yaml").write_text(content)

@@ -8,7 +8,7 @@ from genexp.runs import Run
 from genexp.storage.copies import fetched, share
 from genexp.storage.places import shown
 from genexp.sweeping.grid import DONE
-from genexp.sweeping.jobs import Job, combinations
+from genexp.sweeping.jobs import Job
 
 
 def listed(words: list[str], config_dir: str | None) -> Iterator[str]:
@@ -71,7 +71,7 @@ def _grid(asked: Asked) -> tuple[list[list[str]], int]:
     """
     if asked.settings.config.search:
         raise UserError("A search chooses its jobs one after another: --index and --jobs need search=none.")
-    return combinations(asked.request.overrides), asked.settings.config.seeds or 1
+    return asked.request.combinations(), asked.settings.config.seeds or 1
 
 
 def _all(asked: Asked) -> Iterator[Job]:

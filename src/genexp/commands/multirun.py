@@ -14,7 +14,7 @@ from genexp.storage.places import folder_of, is_address, shown
 from genexp.sweeping.display import display_for
 from genexp.sweeping.folder import SweepFolder
 from genexp.sweeping.grid import Grid
-from genexp.sweeping.jobs import Job, Request, combinations, key_of
+from genexp.sweeping.jobs import Job, Request, key_of
 from genexp.sweeping.launchers import Launcher
 from genexp.sweeping.scheduler import Outcome, Source, Stop, run_jobs
 
@@ -44,7 +44,7 @@ def jobs(overrides: Sequence[str]) -> list[list[str]]:
         [['loss=hinge', 'seed=0'], ['loss=hinge', 'seed=1']]
     """
     request = Request.of(overrides)
-    return [[*job, *request.own] for job in combinations(request.overrides)]
+    return [[*job, *request.own] for job in request.combinations()]
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Asked:
                 raise UserError(f"Each job of a sweep has a folder of its own: leave {key} out, or set paths.output.")
         if "seed" in request.swept and any(key_of(override) == "seeds" for override in request.own):
             raise UserError("seeds=N counts on from one seed: give seeds or several values of seed, not both.")
-        first = request.fixed if request.searches else combinations(request.overrides)[0]
+        first = request.fixed if request.searches else request.combinations()[0]
         settings = configs.compose_train([*first, *request.own], config_dir)
         folder = SweepFolder(folder_of(settings.config.paths.output) / "sweeps" / _name(request, settings))
         return cls(tuple(words), config_dir, request, settings, folder)
@@ -105,7 +105,7 @@ def run_all(words: list[str], config_dir: str | None) -> int:
 
         source, total = search_source(folder, asked.request, asked.settings.plain, config_dir)
     else:
-        todo = folder.jobs(combinations(asked.request.overrides), config.seeds, config_dir)
+        todo = folder.jobs(asked.request.combinations(), config.seeds, config_dir)
         source, total = Grid(folder, todo), len(todo)
     folder.note_call(asked.command(), total or 0)
     share(folder.path)

@@ -43,8 +43,8 @@ class GenerativeModel(LightningModule):
     """A family of generative models.
 
     A family states its `players` (named modules, each with an optimizer of its own), the losses that its update plan
-    asks for, and what a trained model can do: `sample` always; `log_prob`, `encode`, `decode`, `reconstruct` where the
-    family has them. All families train by manual optimization under one clock: the loop below runs several steps in one
+    asks for, and what a trained model can do: `sample` always; `log_prob`, `latents` and `decode`, `encode` and
+    `reconstruct` where the family has them. All families train by manual optimization under one clock: the loop below runs several steps in one
     `training_step`, so that Lightning's bookkeeping is paid once for each of them.
 
     Arguments:
@@ -92,6 +92,13 @@ class GenerativeModel(LightningModule):
             temperature: factor on the standard deviation of the latents.
         """
         raise NotImplementedError
+
+    def latents(self, n: int, seed: int | None = None, temperature: float = 1.0) -> Tensor | None:
+        """Draw `n` latents from what `decode` maps to data, (n, latent_dim), or None where the family has none.
+
+        `sample` is `decode` of these, seed for seed.
+        """
+        return None
 
     def log_prob(self, x: Tensor, samples: int = 1, seed: int | None = None) -> Likelihood | None:
         """Log-likelihood of each datum in nats, or None where the family has none (a GAN)."""

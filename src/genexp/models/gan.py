@@ -195,8 +195,11 @@ class GAN(GenerativeModel):
 
     def sample(self, n: int, y: Tensor | None = None, seed: int | None = None, temperature: float = 1.0) -> Tensor:
         """Draw `n` samples, (n, *shape)."""
-        z = torch.randn(n, self.latent_dim, device=self.device, generator=self.generator_for(seed))
-        return self.generator(temperature * z)
+        return self.decode(self.latents(n, seed, temperature))
+
+    def latents(self, n: int, seed: int | None = None, temperature: float = 1.0) -> Tensor:
+        """Standard normal latents, (n, latent_dim)."""
+        return temperature * torch.randn(n, self.latent_dim, device=self.device, generator=self.generator_for(seed))
 
     def decode(self, z: Tensor) -> Tensor:
         """Data of latents, (B, latent_dim) -> (B, *shape)."""

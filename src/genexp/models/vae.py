@@ -118,8 +118,11 @@ class VAE(GenerativeModel):
 
     def sample(self, n: int, y: Tensor | None = None, seed: int | None = None, temperature: float = 1.0) -> Tensor:
         """The decoder's means at `n` latents of the prior, (n, *shape); pixel noise would only blur them."""
-        z = torch.randn(n, self.latent_dim, device=self.device, generator=self.generator_for(seed))
-        return self.decode(temperature * z)
+        return self.decode(self.latents(n, seed, temperature))
+
+    def latents(self, n: int, seed: int | None = None, temperature: float = 1.0) -> Tensor:
+        """Draws of the prior, standard normal, (n, latent_dim)."""
+        return temperature * torch.randn(n, self.latent_dim, device=self.device, generator=self.generator_for(seed))
 
     def encode(self, x: Tensor) -> Tensor:
         """Posterior means, (B, *shape) -> (B, latent_dim)."""

@@ -1,15 +1,15 @@
 """What a sweep's command line means: presets, combinations of values, and the jobs that come of them."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from genexp import config as configs
 from genexp.errors import UserError
 from genexp.runs import Run
+from genexp.sweeping.presets import Alternatives, read_preset
 
 NOT_RECORDED = (*configs.OF_A_SWEEP, "resume", "run_dir", "progress")
 """Keys that nobody has to give again to get the same run."""
@@ -47,11 +47,13 @@ class Request:
         overrides: those of the jobs, in Hydra's sweep syntax.
         own: those of the sweep itself: `seeds`, `sweep`, `launcher`, `search`.
         preset: the name of the file that some of them came from.
+        alternatives: a preset's axes whose points are several settings together, by name.
     """
 
     overrides: tuple[str, ...]
     own: tuple[str, ...]
     preset: str | None
+    alternatives: Mapping[str, Alternatives] = field(default_factory=dict)
 
     @classmethod
     def of(cls, words: Sequence[str]) -> "Request":
@@ -65,25 +67,45 @@ class Request:
             Request(overrides=('loss=hinge',), own=('seeds=3',), preset=None)
         """
         given: dict[str, str] = {}
+        together: dict[str, Alternatives] = {}
         preset = None
         for word in words:
-            is_file = "=" not in word and word.endswith((".yaml", ".yml"))
-            if is_file:
+            if "=" not in word and word.endswith((".yaml", ".yml")):
                 preset = Path(word).stem
-            for override in read_preset(Path(word)) if is_file else [word]:
+                overrides, found = read_preset(Path(word))
+                together.update(found)
+            else:
+                overrides = [word]
+                together.pop(key_of(word), None)
+            for override in overrides:
                 key = key_of(override)
                 given.pop(key, None)
                 given[key] = configs.quoted(override)
+        for name, axis in together.items():
+            for key in {key_of(override) for settings in axis for override in settings} & set(given):
+                raise UserError(f"{given[key]} is one of the settings that vary together under {name}: set {name}.")
         own = {key: override for key, override in given.items() if key.split(".")[0] in configs.OF_A_SWEEP}
         for override in own.values():
             if is_swept(override):
                 raise UserError(f"{override} belongs to the whole sweep: give it one value.")
-        return cls(tuple(override for key, override in given.items() if key not in own), tuple(own.values()), preset)
+        jobs = tuple(override for key, override in given.items() if key not in own)
+        return cls(jobs, tuple(own.values()), preset, together)
+
+    def combinations(self) -> list[list[str]]:
+        """The overrides of every job but for the seeds: each combination of the values and the alternatives."""
+        axes = [
+            [job for settings in axis for job in combinations(settings)] for axis in self.alternatives.values()
+        ]
+        return [
+            [*job, *(override for chosen in point for override in chosen)]
+            for point in product(*axes)
+            for job in combinations(self.overrides)
+        ]
 
     @property
     def swept(self) -> list[str]:
         """The keys with several values."""
-        return [key_of(override) for override in self.overrides if is_swept(override)]
+        return [*(key_of(override) for override in self.overrides if is_swept(override)), *self.alternatives]
 
     @property
     def fixed(self) -> list[str]:
@@ -99,36 +121,6 @@ class Request:
 def key_of(override: str) -> str:
     """The key of an override, without Hydra's signs for adding and deleting."""
     return override.split("=", 1)[0].lstrip("+~").split("@")[0]
-
-
-def read_preset(path: Path) -> list[str]:
-    """The overrides in a file: a mapping from keys to values in Hydra's sweep syntax.
-
-    Where there is no such file, genexp's own of that name is meant, so that the presets can be used everywhere.
-
-    Raises:
-        UserError: if the file is missing or holds anything else.
-    """
-    own = configs.conf_dir().parent / "sweeps" / path.name  # in a checkout as in a wheel
-    if not path.is_file() and path in (Path("sweeps") / path.name, Path(path.name)):
-        path = own
-    if not path.is_file():
-        raise UserError(f"There is no preset {path}: give the path of a YAML file with one override in each line.")
-    try:
-        content = yaml.load(path.read_text(), Loader=yaml.BaseLoader)  # everything as it is written; Hydra reads it
-    except yaml.YAMLError as error:
-        raise UserError(f"{path} does not parse: {str(error).splitlines()[0]}.") from error
-    if not isinstance(content, dict):
-        raise UserError(f"{path} is not a preset: it must hold lines such as loss: hinge,wasserstein.")
-    return [f"{key}={_value(value, f'{path}: {key}')}" for key, value in content.items()]
-
-
-def _value(value: Any, where: str) -> str:
-    if isinstance(value, list):
-        return f"[{','.join(_value(item, where) for item in value)}]"
-    if not isinstance(value, str):
-        raise UserError(f"{where} holds a mapping: write its keys with dots, such as optimizer.lr: 1e-3,1e-4.")
-    return value
 
 
 def combinations(overrides: Sequence[str]) -> list[list[str]]:

@@ -88,6 +88,8 @@ def search_source(
     from genexp.sweeping.space import Space
     from genexp.sweeping.trials import Search
 
+    for name in request.alternatives:
+        raise UserError(f"A search varies one setting at a time: give {name} values in place of a list of mappings.")
     space = Space.of(request.overrides)
     for key in space.axes:
         if key == "seed":
