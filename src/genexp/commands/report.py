@@ -103,7 +103,9 @@ def _places(formats: Sequence[str], out: str | None, folder: Path) -> list[Path 
     """Where each format goes; None is the terminal. With several files, each gets the ending of its format."""
     files = [name for name in formats if name != "terminal"]
     if out is not None and not files:
-        raise UserError("out=... needs a format that goes to a file: add format=markdown, csv, latex, json, html or png.")
+        raise UserError(
+            "out=... needs a format that goes to a file: add format=markdown, csv, latex, json, html or png."
+        )
     if out is not None and Path(out).is_dir():
         raise UserError(f"out={out} is a folder: give the name of a file in it.")
     places: list[Path | None] = []

@@ -44,8 +44,8 @@ class GenerativeModel(LightningModule):
 
     A family states its `players` (named modules, each with an optimizer of its own), the losses that its update plan
     asks for, and what a trained model can do: `sample` always; `log_prob`, `latents` and `decode`, `encode` and
-    `reconstruct` where the family has them. All families train by manual optimization under one clock: the loop below runs several steps in one
-    `training_step`, so that Lightning's bookkeeping is paid once for each of them.
+    `reconstruct` where the family has them. All families train by manual optimization under one clock: the loop below
+    runs several steps in one `training_step`, so that Lightning's bookkeeping is paid once for each of them.
 
     Arguments:
         shape: shape of one datum, (C, H, W) or (D,).

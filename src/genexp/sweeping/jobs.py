@@ -93,9 +93,7 @@ class Request:
 
     def combinations(self) -> list[list[str]]:
         """The overrides of every job but for the seeds: each combination of the values and the alternatives."""
-        axes = [
-            [job for settings in axis for job in combinations(settings)] for axis in self.alternatives.values()
-        ]
+        axes = [[job for settings in axis for job in combinations(settings)] for axis in self.alternatives.values()]
         return [
             [*job, *(override for chosen in point for override in chosen)]
             for point in product(*axes)
