@@ -5,11 +5,11 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests share the cores; before torch reads it
 
 import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+from tests import command_line
 from tests.cases import CASES
 
 
@@ -42,11 +42,10 @@ Genexp = Callable[..., subprocess.CompletedProcess]
 
 @pytest.fixture
 def genexp(tmp_path, environment) -> Genexp:
-    """Run the real command line in `tmp_path`."""
+    """Run the command line in `tmp_path`."""
 
     def run(*arguments: str, cwd: Path = tmp_path, check: bool = True) -> subprocess.CompletedProcess:
-        command = [sys.executable, "-m", "genexp", *arguments]
-        done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300)
+        done = command_line.run(arguments, cwd, environment, timeout=300.0)
         if check:
             assert done.returncode == 0, f"{' '.join(arguments)}\n{done.stdout}\n{done.stderr}"
         return done
@@ -55,16 +54,9 @@ def genexp(tmp_path, environment) -> Genexp:
 
 
 @pytest.fixture
-def start(tmp_path, environment) -> Callable[[Sequence[str]], subprocess.Popen]:
-    """Start the real command line in `tmp_path` and go on."""
-
-    def run(arguments: Sequence[str]) -> subprocess.Popen:
-        command = [sys.executable, "-m", "genexp", *arguments]
-        return subprocess.Popen(
-            command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
-
-    return run
+def start(tmp_path, environment) -> Callable[[Sequence[str]], command_line.Started]:
+    """Start the command line in `tmp_path` and go on."""
+    return lambda arguments: command_line.Started(arguments, tmp_path, environment)
 
 
 @pytest.fixture(scope="session")

@@ -19,14 +19,15 @@ STEPS = ["max_steps=1200", "log_every=20", "score_every=400", "checkpoint_every=
 
 def test_killed_and_resumed_equals_uninterrupted(case, genexp, start, tmp_path):
     whole, broken = tmp_path / "whole", tmp_path / "broken"
-    genexp("train", *case.overrides, *STEPS, f"run_dir={whole}")
-    process = start(["train", *case.overrides, *STEPS, f"run_dir={broken}"])
-    wait_for_step(broken, random.randrange(100, 900), process)
+    steps = ["max_steps=600", "log_every=20", "score_every=200", "checkpoint_every=30"]
+    genexp("train", *case.overrides, *steps, f"run_dir={whole}")
+    process = start(["train", *case.overrides, *steps, f"run_dir={broken}"])
+    wait_for_step(broken, random.randrange(60, 400), process)
     time.sleep(random.random() * 0.1)
     process.send_signal(signal.SIGKILL)
     process.wait()
     died_at = Run(broken).record["step"]
-    assert died_at < 1200
+    assert died_at < 600
     done = genexp("train", f"resume={broken}")
     assert "going on from step" in done.stdout
     assert assert_same_bits(whole, broken) > 10
