@@ -9,7 +9,15 @@ from torch import Tensor
 
 from genexp.errors import UserError
 from genexp.objectives.adversarial.base import AdversarialLoss, Bound, expectation, precise
-from genexp.objectives.divergences import TABLE, Divergence, divergence_of, recognise, steepest, with_closed_conjugate
+from genexp.objectives.divergences import (
+    TABLE,
+    Divergence,
+    divergence_of,
+    recognise,
+    same,
+    steepest,
+    with_closed_conjugate,
+)
 from genexp.objectives.numeric import Function
 
 
@@ -75,8 +83,9 @@ class FGAN(AdversarialLoss):
         if self.f is None:
             return TABLE[self.divergence]
         own = divergence_of(str(self.f))
-        in_need = self.activation == "domain" or (self.activation is None and not own.smooth)
-        return with_closed_conjugate(own) if in_need else own
+        if self.activation == "log_ratio" or (self.activation is None and own.smooth):
+            return own
+        return same(own.f, TABLE) or with_closed_conjugate(own)
 
     @property
     def uses_log_ratio(self) -> bool:

@@ -136,6 +136,23 @@ def recognise(slope: Function, known: Mapping[str, Divergence]) -> tuple[str, fl
     return None
 
 
+def same(f: Function, known: Mapping[str, Divergence]) -> Divergence | None:
+    """The divergence whose $f$ is this one up to a constant, which moves no gradient; None if there is none.
+
+    A multiple of $u - 1$ makes another one: it leaves the divergence, but not the best output of its critic.
+
+    Example:
+        >>> from genexp.objectives.divergences import TABLE
+        >>> found = same(lambda u: (u - 1) ** 2, TABLE)
+        >>> found and found.name
+        'pearson'
+    """
+    u = torch.logspace(-2, 2, 41, dtype=torch.float64)
+    values = f(u) - f(torch.ones_like(u))
+    rows = ((row, row.f(u) - row.f(torch.ones_like(u))) for row in known.values())
+    return next((row for row, own in rows if torch.allclose(values, own, rtol=1e-10, atol=1e-12)), None)
+
+
 def steepest(values: Callable[[Tensor], Tensor], limits: tuple[float, ...] = (1e4, 30, 20, 15, 10, 7, 5)) -> float:
     """How far scores may go before a function of them, or its gradient, leaves float32.
 
