@@ -1,7 +1,8 @@
 """The command line in processes forked from one that has imported everything: each starts in a fraction of a second.
 
 They are processes like any other, with an environment, a working folder, output and an exit code of their own, and can
-be killed. `cold` starts a new interpreter, as a shell does.
+be killed. `cold` starts a new interpreter, as a shell does: a run on several processes starts the others by the command
+that started it.
 """
 
 import multiprocessing
@@ -32,7 +33,9 @@ class Started:
         os.mkfifo(self._out)
         kind = multiprocessing.get_context("forkserver")
         kind.set_forkserver_preload([PRELOADED])
-        self._process = kind.Process(target=_work, args=(self.args, str(cwd), dict(env), str(self._out), str(self._out)))
+        self._process = kind.Process(
+            target=_work, args=(self.args, str(cwd), dict(env), str(self._out), str(self._out))
+        )
         self._process.start()
         self.stdout = self._out.open()  # waits until the other end is open
 
@@ -84,6 +87,14 @@ def run(arguments: Sequence[str], cwd: Path, env: Mapping[str, str], timeout: fl
     return subprocess.CompletedProcess(
         ["genexp", *arguments], process.exitcode, *(place.read_text() for place in places)
     )
+
+
+def run_cold(
+    arguments: Sequence[str], cwd: Path, env: Mapping[str, str], timeout: float
+) -> subprocess.CompletedProcess:
+    """`genexp ARGUMENTS` to its end, in a new interpreter."""
+    command = [sys.executable, "-m", "genexp", *arguments]
+    return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=timeout)
 
 
 def cold(arguments: Sequence[str], cwd: Path, env: Mapping[str, str]) -> subprocess.Popen:

@@ -41,11 +41,12 @@ Genexp = Callable[..., subprocess.CompletedProcess]
 
 
 @pytest.fixture
-def genexp(tmp_path, environment) -> Genexp:
-    """Run the command line in `tmp_path`."""
+def genexp(request, tmp_path, environment) -> Genexp:
+    """Run the command line in `tmp_path`; marked as `cold` in an interpreter of its own."""
+    run_it = command_line.run_cold if request.node.get_closest_marker("cold") else command_line.run
 
     def run(*arguments: str, cwd: Path = tmp_path, check: bool = True) -> subprocess.CompletedProcess:
-        done = command_line.run(arguments, cwd, environment, timeout=300.0)
+        done = run_it(arguments, cwd, environment, timeout=300.0)
         if check:
             assert done.returncode == 0, f"{' '.join(arguments)}\n{done.stdout}\n{done.stderr}"
         return done
@@ -54,9 +55,10 @@ def genexp(tmp_path, environment) -> Genexp:
 
 
 @pytest.fixture
-def start(tmp_path, environment) -> Callable[[Sequence[str]], command_line.Started]:
-    """Start the command line in `tmp_path` and go on."""
-    return lambda arguments: command_line.Started(arguments, tmp_path, environment)
+def start(request, tmp_path, environment) -> Callable[[Sequence[str]], command_line.Started | subprocess.Popen]:
+    """Start the command line in `tmp_path` and go on; marked as `cold` in an interpreter of its own."""
+    started = command_line.cold if request.node.get_closest_marker("cold") else command_line.Started
+    return lambda arguments: started(arguments, tmp_path, environment)
 
 
 @pytest.fixture(scope="session")

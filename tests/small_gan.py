@@ -16,7 +16,7 @@ from genexp.training.plans import Alternating
 from genexp.training.schedules import Constant
 
 
-def make(loss=None, penalties=None, plan=None, constraint=None, lr=1e-2, algorithm="torch.optim.SGD") -> GAN:
+def make(loss=None, penalties=None, plan=None, constraint=None, lr=1e-2, algorithm="torch.optim.SGD", head=None) -> GAN:
     """A GAN ready for steps, in float64; the same weights each time."""
     torch.manual_seed(0)
     model = GAN(
@@ -27,6 +27,7 @@ def make(loss=None, penalties=None, plan=None, constraint=None, lr=1e-2, algorit
         loss=loss or NonSaturating(),
         penalties=penalties or {},
         constraint=constraint or NoConstraint(),
+        head=head,
     ).double()
     plan = plan or Alternating()
     model.prepare(

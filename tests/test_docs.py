@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 
 from genexp import config as configs
 from genexp.cli import COMMANDS
-from genexp.commands import dynamics, evaluate, report, sample, wandb
+from genexp.commands import dynamics, evaluate, explore, export, report, sample, wandb
 from genexp.commands.arguments import run_and_settings, take_flag, take_option
 from genexp.commands.multirun import jobs
 from genexp.dynamics.arena import build
@@ -30,7 +30,11 @@ DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", flags=re.M | re.S)
 TOP_LEVEL = set(configs.TrainConfig.__dataclass_fields__)
-SETTINGS = {"evaluate": (evaluate.DEFAULTS, evaluate.USAGE), "sample": (sample.DEFAULTS, sample.USAGE)}
+SETTINGS = {
+    "evaluate": (evaluate.DEFAULTS, evaluate.USAGE),
+    "sample": (sample.DEFAULTS, sample.USAGE),
+    "export": (export.DEFAULTS, export.USAGE),
+}
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -71,13 +75,17 @@ def composed(*overrides: str):
     return configs.compose_train(overrides).config
 
 
+TAKEN_BY = {"prior": ("model=aae",)}
+"""Groups that the default model does not take, and one that does."""
+
+
 def has_key(key: str) -> bool:
     """Whether a key exists in the default config or with some option of its group."""
     group = key.split(".")[0]
     alternatives = [f"{group}={option}" for option in configs.options(group)]
     return any(
         OmegaConf.select(composed(*extra), key, default=composed) is not composed
-        for extra in [(), *((alternative,) for alternative in alternatives)]
+        for extra in [(), *((alternative, *TAKEN_BY.get(group, ())) for alternative in alternatives)]
     )
 
 
@@ -135,6 +143,8 @@ def test_every_command_line_is_understood(page, line, user_folder):
         assert words[0] in COMMANDS or words[0] == "COMMAND"
     elif words[0] in SETTINGS:
         run_and_settings(words[1:], *SETTINGS[words[0]])
+    elif words[0] == "explore":
+        explore.read_arguments(words[1:])
     elif words[0] == "best":
         run_and_settings(words[1:], {"metric": None}, "")
     elif words[0] == "report":
@@ -210,6 +220,8 @@ def test_make_train_is_the_experiment_that_the_readme_names():
 @pytest.mark.parametrize(
     "script",
     [
+        "architectures",
+        "conditional",
         "losses",
         "divergences",
         "ratio-pairs",

@@ -131,6 +131,8 @@ def build_session(config: DictConfig, start_step: int = 0) -> Session:
         health=configs.build(config.health, "health") or NoMonitor(),
     )
     model.prepare(regime)
+    if model.reads_index:
+        model.expect(data.count_samples())
     data.configure(
         seed=config.seed,
         batch_size=config.batch_size,

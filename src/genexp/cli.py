@@ -15,6 +15,8 @@ COMMANDS = {
     "train": "train a model, score it and show samples",
     "evaluate": "score a trained run",
     "sample": "draw samples from a trained run",
+    "explore": "paths, films, inversions and directions of a trained run",
+    "export": "a trained run's weights and decoder for use without genexp",
     "best": "the best setting of a sweep, and the command that gets it again",
     "list": "list the options of a config group, or the runs",
     "report": "tables over seeds of a sweep or of any runs, and a page",
@@ -27,6 +29,8 @@ HELP = """genexp {version}: train, measure and compare deep generative models.
   genexp train     [key=value ...]        {train}
   genexp evaluate  RUN [key=value ...]    {evaluate}
   genexp sample    RUN [key=value ...]    {sample}
+  genexp explore   RUN [key=value ...]    {explore}
+  genexp export    RUN [key=value ...]    {export}
   genexp best      SWEEP [metric=...]     {best}
   genexp list      [GROUP | runs]         {list}
   genexp report    DIR... [key=value ...] {report}

@@ -55,8 +55,11 @@ class TrainConfig:
     network: Any = None
     model: Any = None
     loss: Any = None
+    head: Any = None
+    prior: Any = None
     penalty: dict[str, Any] = field(default_factory=dict)
     constraint: Any = None
+    augment: Any = None
     plan: Any = None
     optimizer: Any = None
     schedule: Any = None
@@ -236,6 +239,16 @@ def _resolving() -> Iterator[None]:
 
 def _checked(plain: dict[str, Any], choices: dict[str, str]) -> Composed:
     _check_ranges(plain)
+    for group, default, what in (
+        ("augment", "none", "changes what a critic sees"),
+        ("head", "linear", "is the end of a critic"),
+        ("prior", "normal", "is what latents are drawn from"),
+    ):
+        if choices.get(group, default) != default and group not in plain["model"]:
+            raise UserError(
+                f"{group}={choices[group]} {what}, and model={choices['model']} does not take it: "
+                f"set {group}={default}."
+            )
     return Composed(plain, choices)
 
 

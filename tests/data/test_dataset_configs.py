@@ -22,6 +22,7 @@ EXPECTED = {  # name: shape, classes, levels
     "image_folder": ((3, 64, 64), 0, 256),
     "mnist": ((1, 28, 28), 10, 256),
     "ring8": ((2,), 8, None),
+    "stacked_mnist": ((3, 28, 28), 1000, 256),
     "swiss_roll": ((2,), 0, None),
     "two_moons": ((2,), 0, None),
 }

@@ -181,3 +181,17 @@ def test_images_keep_their_labels(make):
 
 def _sorted(rows):
     return torch.from_numpy(np.unique(rows.numpy(), axis=0))
+
+
+def test_places_in_the_train_split_come_only_when_asked_for(make):
+    plain, asked = make(), make()
+    if asked.train_size is None:
+        with pytest.raises(UserError, match="never shows one twice"):
+            asked.count_samples()
+        return
+    assert asked.count_samples() == 797 == len(asked.split("train").x)
+    without, batch = batches(plain, 40, 42)[0], batches(asked, 40, 42)[0]
+    assert set(without) == {"x", "y"} and set(batch) == {"x", "y", "index"}
+    train = asked.split("train")
+    assert torch.equal(batch["x"], train.x[batch["index"]]) and torch.equal(batch["x"], without["x"])
+    assert torch.equal(batch["y"], train.y[batch["index"]])

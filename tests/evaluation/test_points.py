@@ -189,3 +189,9 @@ def test_points_outside_the_plane_have_a_backdrop_and_a_picture(dim, tmp_path):
     path = save_picture(drawn(density, 200, 1), protocol, tmp_path / "samples" / "step.png")
     assert path.is_file()
     assert protocol.neighbours(drawn(density, 200, 1)) is None  # a source without end has no training set to copy
+
+
+@pytest.mark.parametrize("name", ["permutations", "pairwise_n", "projections"])
+def test_too_few_of_something_is_said_before_anything_is_scored(name):
+    with pytest.raises(UserError, match=f"evaluation.{name}=0 is too few"):
+        PointProtocol(**{name: 0})

@@ -15,6 +15,7 @@ from tests.processes import assert_same_bits, wait_for_step
 from genexp.runs import Run
 from genexp.training import checkpoint
 
+pytestmark = pytest.mark.cold
 WORKER = Path(__file__).with_name("ddp_worker.py")
 
 

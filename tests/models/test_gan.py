@@ -60,9 +60,9 @@ def test_one_critic_pass_equals_two():
     """Without BatchNorm real and fake data share a pass through the critic; the scores are those of two passes."""
     model = make()
     x, fakes = batch()["x"], torch.randn(16, 2)
-    real, fake = model._scores(x, fakes)
-    torch.testing.assert_close(real, model.critic(x).squeeze(1))
-    torch.testing.assert_close(fake, model.critic(fakes).squeeze(1))
+    real, fake = model._verdicts({"x": x}, fakes)
+    torch.testing.assert_close(real, model.critic(x))
+    torch.testing.assert_close(fake, model.critic(fakes))
 
 
 @pytest.mark.parametrize("plan", [Alternating(critic=2), Simultaneous(), SingleLoss()], ids=lambda p: type(p).__name__)
@@ -88,7 +88,7 @@ def test_a_loss_that_reads_data_gets_each_batch_and_its_samples():
     model.random.begin(0)
     data = batch()
     fakes = model.generate(data).detach()
-    real, fake = model._scores(data["x"], fakes)
+    real, fake = (verdict[:, 0] for verdict in model._verdicts(data, fakes))
     apart = (data["x"] - fakes).abs().mean(1)
     expected = ((real - fake).square() / (0.2 * apart) - (real - fake)).mean()
     torch.testing.assert_close(model.critic_loss(data, fakes), expected)

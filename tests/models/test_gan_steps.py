@@ -183,7 +183,7 @@ def test_both_passes_of_a_single_loss_see_one_spectrally_normalised_critic():
     """S4: the scores of the same samples are the same bits."""
     model = make(constraint=SpectralNormalisation(warm_up=1), plan=SingleLoss())
     fakes = torch.randn(8, 2)
-    assert torch.equal(model._score(fakes), model._score(fakes))
+    assert torch.equal(model._judge(fakes, {}), model._judge(fakes, {}))
     value = model.single_loss(batch(), torch.randn(16, 2), 1.0)
     step(model)
     assert value.isfinite()
@@ -216,16 +216,16 @@ def test_penalties_may_take_a_step_of_their_own():
         other.random.begin(number)
         data = batch()
         fakes = other.generate(data)
-        losses = [other.loss.critic(*other._scores(data["x"], fakes.detach()))]
-        losses += [2 * 0.5 * R1()(other._score, data["x"], fakes, Step())] if number % 2 == 0 else []
+        losses = [other.loss.critic(*(verdict[:, 0] for verdict in other._verdicts(data, fakes.detach())))]
+        losses += [2 * 0.5 * R1()(other.critic, data["x"], fakes, Step())] if number % 2 == 0 else []
         for i, loss in enumerate(losses):
             if i:  # at the weights that the first step left
-                loss = 2 * 0.5 * R1()(other._score, data["x"], fakes, Step())
+                loss = 2 * 0.5 * R1()(other.critic, data["x"], fakes, Step())
             of_critic.zero_grad()
             loss.backward()
             of_critic.step()
         of_generator.zero_grad()
-        other.loss.generator(other._score(fakes)).backward()
+        other.loss.generator(other.critic(fakes)[:, 0]).backward()
         of_generator.step()
     for one, two in zip(model.parameters(), other.parameters(), strict=True):
         torch.testing.assert_close(one, two, rtol=0, atol=1e-12)
@@ -250,6 +250,18 @@ def trained(weight, steps=1, **plan):
 def test_a_trust_region_of_weight_zero_changes_nothing():
     for one, two in zip(trained(None).parameters(), trained(0.0).parameters(), strict=True):
         assert torch.equal(one, two)
+
+
+def test_a_trust_region_vanishes_with_its_weight():
+    """Step for step the plain GAN's weights, but for a difference in proportion to the weight."""
+    plain = list(trained(None, steps=4).parameters())
+    far = []
+    for weight in (1e-3, 1e-5, 1e-13):
+        held = trained(weight, steps=4).parameters()
+        far.append(max((one - two).abs().max().item() for one, two in zip(plain, held, strict=True)))
+    assert far[0] > 0
+    assert far[1] == pytest.approx(far[0] / 100, rel=0.05)
+    assert far[2] < 1e-12
 
 
 def test_a_trust_region_is_felt_from_the_second_update_on():

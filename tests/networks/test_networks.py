@@ -8,9 +8,15 @@ import torch
 from torch import nn
 
 from genexp.errors import UserError
+from genexp.networks.attention import SelfAttention
 from genexp.networks.dcgan import DCGANDecoder, DCGANEncoder, base_map
+from genexp.networks.initialisation import orthogonal
 from genexp.networks.mlp import MLPDecoder, MLPEncoder
 from genexp.networks.normalisation import batch_coupled
+from genexp.networks.progressive import ProgressiveDecoder, ProgressiveEncoder
+from genexp.networks.resnet import ResNetDecoder, ResNetEncoder
+from genexp.networks.sndcgan import SNDCGANDecoder, SNDCGANEncoder
+from genexp.networks.stylegan import StyleGANDecoder
 
 LATENT = 6
 MLP_SHAPES = [(2,), (7,), (1, 8, 8), (3, 5, 4)]
@@ -41,6 +47,20 @@ def _pairs():
             partial(DCGANEncoder, **based),
             (1, size, size),
         )
+    for kernel, up in ((5, "transposed"), (4, "nearest"), (5, "bilinear")):
+        decoder = partial(DCGANDecoder, **narrow, kernel=kernel, up=up)
+        yield f"dcgan-{up}-{kernel}", decoder, partial(DCGANEncoder, **narrow, kernel=kernel), (1, 16, 16)
+    for norm in ("none", "batch", "layer", "group"):
+        kept = {**narrow, "norm": norm}
+        yield f"sndcgan-{norm}", partial(SNDCGANDecoder, **kept), partial(SNDCGANEncoder, **kept), (3, 12, 12)
+        modulated = partial(ResNetDecoder, **kept, self_modulation=3, up="bilinear", attention=[8])
+        yield f"resnet-{norm}", modulated, partial(ResNetEncoder, **kept, pool="mean", attention=[8]), (2, 16, 16)
+    big = partial(ResNetDecoder, **narrow, self_modulation=0, hierarchical=True, init=orthogonal)
+    yield "biggan", big, partial(ResNetEncoder, **narrow, init=orthogonal, scale=0.5), (1, 8, 8)
+    for group in (1, 4):
+        encoder = partial(ProgressiveEncoder, **narrow, group=group)
+        yield f"progressive-{group}", partial(ProgressiveDecoder, **narrow), encoder, (1, 14, 14)
+    yield "stylegan", partial(StyleGANDecoder, **narrow), partial(ProgressiveEncoder, **narrow), (1, 8, 8)
 
 
 PAIRS = [pytest.param(decoder, encoder, shape, id=name) for name, decoder, encoder, shape in _pairs()]
@@ -49,8 +69,16 @@ PAIRS = [pytest.param(decoder, encoder, shape, id=name) for name, decoder, encod
 def _builds(decoder, encoder, shape):
     """Both roles as (build, input)."""
     torch.manual_seed(0)
-    yield lambda: decoder(latent_dim=LATENT, shape=shape), torch.randn(8, LATENT), (8, *shape)
-    yield lambda: encoder(shape=shape, outputs=3), torch.randn(8, *shape).tanh(), (8, 3)
+    yield lambda: _attentive(decoder(latent_dim=LATENT, shape=shape)), torch.randn(8, LATENT), (8, *shape)
+    yield lambda: _attentive(encoder(shape=shape, outputs=3)), torch.randn(8, *shape).tanh(), (8, 3)
+
+
+def _attentive(network):
+    """The network with its attention switched on, which starts as the identity."""
+    for module in network.modules():
+        if isinstance(module, SelfAttention):
+            nn.init.constant_(module.gamma, 0.5)
+    return network
 
 
 @pytest.mark.parametrize(("decoder", "encoder", "shape"), PAIRS)

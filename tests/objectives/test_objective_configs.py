@@ -25,7 +25,9 @@ from genexp.objectives.constraints import (
     SpectralNormalisation,
     WeightClip,
 )
+from genexp.objectives.distances import Distance
 from genexp.objectives.divergences import TABLE
+from genexp.objectives.heads import Cascading, Linear
 from genexp.objectives.likelihood import ELBO
 from genexp.objectives.penalties import (
     DRAGAN,
@@ -55,8 +57,9 @@ def built(*overrides):
 
 @pytest.mark.parametrize("option", options("loss"))
 def test_losses(option):
-    loss = built(f"+loss={option}")["loss"]
-    assert isinstance(loss, ELBO if option == "elbo" else AdversarialLoss)
+    loss = built(f"+loss={option}", "+dataset=digits")["loss"]
+    kinds = {"elbo": ELBO, "pixels": Distance, "perceptual": Distance}
+    assert isinstance(loss, kinds.get(option, AdversarialLoss))
 
 
 def test_config_defaults_are_those_of_the_classes():
@@ -150,3 +153,8 @@ def test_a_sweep_over_formulas_takes_them_in_quotes():
     request = Request.of(["loss=f_gan", 'loss.f="u*log(u)","-log(u)"', "seed=0,1"])
     assert len(combinations(request.overrides)) == 4
     assert Request.of(["loss.f=u*log(u)"]).overrides == ('loss.f="u*log(u)"',)
+
+
+@pytest.mark.parametrize(("option", "kind"), [("linear", Linear()), ("cascading", Cascading())])
+def test_heads_have_the_defaults_of_their_class(option, kind):
+    assert built(f"+head={option}")["head"] == kind

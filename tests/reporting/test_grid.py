@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from genexp.errors import UserError
-from genexp.evaluation.protocol import Backdrop, Neighbours
+from genexp.evaluation.pictured import Backdrop, Neighbours
 from genexp.reporting.grid import _in_plane, image_grid, neighbour_strip, picture, scatter
 
 
@@ -55,6 +55,19 @@ def test_scatter_draws_points_where_they_are(tmp_path):
     assert len(rows) > 0
     assert rows.mean() < drawn.shape[0] / 2  # up
     assert columns.mean() > drawn.shape[1] / 2  # and to the right
+
+
+def test_classes_of_points_are_colours_and_those_of_images_columns(tmp_path):
+    x = torch.tensor([[-0.5, 0.0], [0.5, 0.0], [math.nan, 0.0]]).repeat(50, 1)
+    frame = torch.tensor([[-1.0, -1.0], [1.0, 1.0]])
+    picture(x, tmp_path / "points.png", Backdrop(frame, None), y=torch.tensor([0, 3, 1]).repeat(50))
+    drawn = np.asarray(Image.open(tmp_path / "points.png").convert("RGB")).astype(int)
+    middle, body = drawn.shape[1] // 2, drawn[drawn.shape[0] // 4 : -drawn.shape[0] // 4]  # without the legend
+    blue, red = body[..., 2] - body[..., 0] > 60, body[..., 0] - body[..., 2] > 60  # classes 0 and 3 of tab10
+    assert blue[:, :middle].any() and not blue[:, middle:].any()
+    assert red[:, middle:].any() and not red[:, :middle].any()
+    picture(torch.zeros(6, 1, 8, 8), tmp_path / "images.png", columns=2)
+    assert Image.open(tmp_path / "images.png").size == (2 * 33 + 1, 3 * 33 + 1)
 
 
 def test_picture_tells_images_from_points(tmp_path):

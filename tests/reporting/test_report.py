@@ -67,6 +67,17 @@ def test_anchors_and_headers(table):
     ]
 
 
+def test_anchors_are_those_of_the_run_whose_anchors_have_most_columns(tmp_path):
+    """Runs of families with classes have the same fingerprint, and anchors with a column more."""
+    write_run(tmp_path, {"fd32c": 3.0}, loss="hinge", seed=0)
+    folder = write_run(tmp_path, {"fd32c": 2.0, "class_accuracy": 0.9}, loss="wasserstein", seed=0)
+    anchors = json.loads((folder / "anchors.json").read_text())
+    anchors["perfect"]["metrics"]["class_accuracy"] = 0.97
+    (folder / "anchors.json").write_text(json.dumps(anchors))
+    (table,) = build_report([tmp_path])["tables"]
+    assert {a["name"]: a["values"]["class_accuracy"] for a in table["anchors"]} == {"perfect": 0.97, "gaussian": None}
+
+
 def test_failures_are_rows_and_rank_last(tmp_path):
     sweep(tmp_path, hinge=[5.0, None, 5.5], wasserstein=[None, None])
     write_run(tmp_path, None, loss="hinge", seed=3, status="queued")

@@ -18,6 +18,7 @@ PLANS = {
     "minimize": plans.Minimize(),
     "simultaneous": plans.Simultaneous(),
     "single_loss": plans.SingleLoss(),
+    "stages": plans.Stages(["glo", "imle"], [1000]),
     "unrolled": plans.Unrolled(),
     "wgan": plans.Alternating(critic=5, long_turns=plans.LongTurns()),
 }

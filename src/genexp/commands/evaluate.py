@@ -56,27 +56,30 @@ def evaluate(
 
     from genexp.assembly import load_trained, prepared_protocol
     from genexp.evaluation.scores import write_scores
-    from genexp.models.sampling import draw
+    from genexp.models.sampling import draw, labels_for
     from genexp.reporting.likelihood import annealed_row, bits_per_dim_row, refuse_annealing
     from genexp.reporting.table import score_table
-    from genexp.reporting.watch import save_picture
+    from genexp.reporting.watch import class_columns, save_picture
     from genexp.training.randomness import mix
 
     trained = load_trained(run, weights)
     refuse_annealing(trained.model, ais_steps)
     data, protocol = prepared_protocol(trained.config)
     seed, started = trained.config.seed, time.perf_counter()
-    samples = torch.stack([draw(trained.model, protocol.size, mix(seed, 5, d)) for d in range(protocol.draws)])
+    labels = labels_for(trained.model, protocol.labels())
+    asked = [None] * protocol.draws if labels is None else list(labels)
+    samples = torch.stack([draw(trained.model, protocol.size, mix(seed, 5, d), y=y) for d, y in enumerate(asked)])
     sampling_seconds = time.perf_counter() - started
     record = run.record
-    scores = protocol.score(samples).with_columns(
+    scores = protocol.score(samples, labels).with_columns(
         **bits_per_dim_row(trained.model, data, bound_samples, seed),
         **annealed_row(trained.model, data, ais_steps, seed),
         sample_s=sampling_seconds / protocol.draws,
         train_s=record.get("seconds"),
         params=record.get("parameters", {}).get("total"),
     )
-    picture = save_picture(samples[0], protocol, run.samples / f"final-{trained.weights}.png")
+    sheet = class_columns(trained.model, samples[0], mix(seed, 6))
+    picture = save_picture(samples[0], protocol, run.samples / f"final-{trained.weights}.png", asked[0], sheet)
     row = {
         "run": run.folder.name,
         "name": record["name"],
@@ -88,7 +91,7 @@ def evaluate(
         "time": datetime.now().astimezone().isoformat(timespec="seconds"),
         **scores.to_json(),
     }
-    anchors = protocol.anchors()
+    anchors = protocol.anchors(classes=labels is not None)
     write_scores(anchors, run.folder / "anchors.json")
     strip = _nearest_picture(samples[0], protocol, run.samples / "nearest.png")
     run.append_scores(row)

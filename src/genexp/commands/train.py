@@ -36,7 +36,7 @@ HELP = f"""{USAGE}
 Train a model, score it and show samples. Everything is set by Hydra overrides:
 
   group=option          choose an option of a group (genexp list shows them): dataset, model, network, loss, penalty,
-                        constraint, plan, optimizer, schedule, ema, trainer, evaluation, logger, experiment
+                        constraint, augment, plan, optimizer, schedule, ema, trainer, evaluation, logger, experiment
   group.key=value       change one value, for example optimizer.lr=1e-4 or dataset.path=...
   seed=3 batch_size=64 max_steps=20000          the run itself
   log_every= score_every= checkpoint_every=     steps between rows, fast scores, checkpoints

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from lightning.pytorch import LightningDataModule
@@ -64,6 +64,7 @@ class DataModule(LightningDataModule, ABC):
         self.num_classes, self.levels, self.density = num_classes, levels, density
         self.num_workers = num_workers
         self._steps: _Steps | None = None
+        self.with_index = False
         self._splits: dict[str, Split] = {}
 
     # --- what a source provides -------------------------------------------------------------------------------------
@@ -76,11 +77,30 @@ class DataModule(LightningDataModule, ABC):
     def read_split(self, name: str) -> Split:
         """One of `train`, `val`, `ref` and `floor`; training never sees the last two."""
 
+    @property
+    def train_size(self) -> int | None:
+        """Samples in the train split as steps read it; None for an endless source."""
+        return None
+
     @abstractmethod
     def identify(self) -> str:
         """The sha256 in hex digits of everything that decides what the data and the splits are."""
 
     # --- what others ask for ----------------------------------------------------------------------------------------
+
+    def count_samples(self) -> int:
+        """Have each batch bring `index`, long (B,), its samples' places in the train split; returns how many there are.
+
+        Raises:
+            UserError: if the source is endless.
+        """
+        if self.train_size is None:
+            raise UserError(
+                f"The model keeps something for each training sample, and dataset={self.name} never shows one twice: "
+                "use a dataset of images."
+            )
+        self.with_index = True
+        return self.train_size
 
     def configure(self, *, seed: int, batch_size: int, batches_per_step: int, start_step: int, max_steps: int) -> None:
         """Say which steps to make batches for.
@@ -154,6 +174,16 @@ class DataModule(LightningDataModule, ABC):
         return self.identify()
 
 
+class Pixels(Protocol):
+    """Grey levels, uint8 (N, C, H, W), of which rows are asked for: a tensor, or what puts them together."""
+
+    def __len__(self) -> int: ...
+
+    def index_select(self, dim: int, index: Tensor) -> Tensor:
+        """The images (n, C, H, W) of indices (n,); `dim` is 0."""
+        ...
+
+
 @dataclass(frozen=True)
 class Stored:
     """Images in memory, or in a file mapped into it.
@@ -165,7 +195,7 @@ class Stored:
         sha256: of pixels and labels, see `digest`.
     """
 
-    pixels: Tensor
+    pixels: Pixels
     labels: Tensor
     indices: dict[str, Tensor]
     sha256: str
@@ -191,7 +221,12 @@ class InMemoryImages(DataModule):
 
     def step_dataset(self, seed: int, share: Share) -> StepDataset:
         """Batches from the endless concatenation of epoch permutations of the train split."""
-        return _ImageSteps(self.stored, self.levels, seed, share)
+        return _ImageSteps(self.stored, self.levels, seed, share, self.with_index)
+
+    @property
+    def train_size(self) -> int:
+        """Images in the train split."""
+        return len(self.stored.indices["train"])
 
     def read_split(self, name: str) -> Split:
         """A split's images in [-1, 1]."""
@@ -208,16 +243,18 @@ class InMemoryImages(DataModule):
 
 
 class _ImageSteps(StepDataset):
-    def __init__(self, stored: Stored, levels: int, seed: int, share: Share) -> None:
+    def __init__(self, stored: Stored, levels: int, seed: int, share: Share, with_index: bool) -> None:
         self.pixels, self.labels, self.levels, self.share = stored.pixels, stored.labels, levels, share
+        self.with_index = with_index
         self.train = stored.indices["train"]
         self.order = EpochOrder(seed, len(self.train))
 
     def __getitem__(self, step: int) -> Batch:
-        positions = self.order.take(step * self.share.total, self.share.total)
-        index = self.train[self.share.of(positions)]
+        positions = self.share.of(self.order.take(step * self.share.total, self.share.total))
+        index = self.train[positions]
         pixels = self.pixels.index_select(0, index)
-        return {"x": to_unit_range(pixels, self.levels), "y": self.labels.index_select(0, index)}
+        batch = {"x": to_unit_range(pixels, self.levels), "y": self.labels.index_select(0, index)}
+        return {**batch, "index": positions} if self.with_index else batch
 
 
 def to_unit_range(pixels: Tensor, levels: int) -> Tensor:

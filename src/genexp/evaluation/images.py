@@ -14,11 +14,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from genexp.data.module import DataModule
 from genexp.errors import UserError
 from genexp.evaluation import anchors
+from genexp.evaluation.by_class import ClassMetrics, ImageClassMetrics
 from genexp.evaluation.features import Extractor, extractor_for
 from genexp.evaluation.metrics.c2st import c2st_knn_auc, c2st_logreg_auc
 from genexp.evaluation.metrics.classes import class_histogram, modes_covered, total_variation
@@ -27,8 +29,9 @@ from genexp.evaluation.metrics.memorisation import duplicate_share, nearest_dist
 from genexp.evaluation.metrics.mmd import median_bandwidth, mmd_permutation_test
 from genexp.evaluation.metrics.prdc import prdc
 from genexp.evaluation.metrics.ranks import mann_whitney
+from genexp.evaluation.pictured import Neighbours
 from genexp.evaluation.pixels import PART, PixelGrid, SplitImages, SplitPixels
-from genexp.evaluation.protocol import Array, Neighbours, Protocol
+from genexp.evaluation.protocol import Array, Protocol
 
 MODE_THRESHOLD = 0.2
 """A class counts as covered with this part of its share: one sample would be the classifier's noise."""
@@ -100,12 +103,12 @@ class ImageProtocol(Protocol):
         samples = samples[: self.pairwise_n].detach().cpu()
         if not torch.isfinite(samples).all():
             return None
-        mine, held_out = self._features_of(samples), self._ref.features[: self.pairwise_n]
+        mine, held_out = self._look(samples)[0], self._ref.features[: self.pairwise_n]
         rows, distances = np.zeros(len(mine), dtype=np.int64), np.full(len(mine), np.inf)
         of_held_out = np.full(len(held_out), np.inf)
         start = 0
         for part in self._train.split(PART):  # the features of a large training set would not fit
-            features = self._features_of(part)
+            features = self._look(part)[0]
             near, distance = nearest_rows(mine, features)
             rows = np.where(distance < distances, start + near, rows)
             distances = np.minimum(distances, distance)
@@ -133,6 +136,7 @@ class ImageProtocol(Protocol):
         self._train = SplitImages(data, "train", MOST_TRAIN)
         self._train_grey = torch.cat([self._grid.pool(self._grid.snap(part)) for part in self._train.split(PART)])
         self._bandwidths = [median_bandwidth(self._ref.pixels) * scale for scale in (1.0, 0.25)]
+        self._by_class = self._class_scores() if data.num_classes else ClassMetrics()
         self._held_out_distances = self._distances(self._ref.pixels[: self.pairwise_n])
 
     def _fingerprint(self) -> dict[str, typing.Any]:
@@ -218,6 +222,16 @@ class ImageProtocol(Protocol):
             metrics["class_tv"] = total_variation(seen.class_shares, val.class_shares)
         return metrics
 
+    def _class_scores(self) -> ImageClassMetrics:
+        n, ref = self.size, SplitImages(self.data, "ref")
+        train, floor = self._train.labels.numpy(), SplitImages(self.data, "floor").labels.numpy()
+        known: dict[str, Callable[[np.random.Generator], NDArray[np.int64]]] = {
+            "perfect": lambda rng: anchors.subset(floor, n, rng),
+            "copycat": lambda rng: anchors.subset(train, n, rng),
+            "kde": lambda rng: anchors.centres(train, n, rng),
+        }
+        return ImageClassMetrics(self._look, self._ref.features, ref.labels[: self.size].numpy(), known)
+
     def _baselines(self) -> dict[str, Callable[[np.random.Generator], Array]]:
         n, train = self.size, SplitPixels(self._train, self._grid)
         floor = SplitPixels(SplitImages(self.data, "floor"), self._grid)
@@ -231,9 +245,13 @@ class ImageProtocol(Protocol):
         }
         return {name: _from_pixels(make) for name, make in makers.items()}
 
-    def _features_of(self, x: Tensor) -> Array:
-        parts = (self._grid.unit(self._grid.snap(part)) for part in x.split(PART))
-        return np.concatenate([self.extractor((2.0 * part - 1.0).float()) for part in parts])
+    def _look(self, x: Tensor) -> tuple[Array, NDArray[np.int64] | None]:
+        """Features (N, d) and classes (N,) of images, the latter None if the extractor knows none."""
+        looks = [
+            self.extractor.look((2.0 * self._grid.unit(self._grid.snap(part)) - 1.0).float()) for part in x.split(PART)
+        ]
+        classes = [seen for _, seen in looks if seen is not None]
+        return np.concatenate([features for features, _ in looks]), np.concatenate(classes) if classes else None
 
     def _see(self, x: Tensor) -> ImageSet:
         """Images (N, C, H, W) in [-1, 1] as the metrics see them."""

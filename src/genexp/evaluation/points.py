@@ -14,10 +14,12 @@ from torch import Tensor
 from genexp.data.module import DataModule
 from genexp.errors import UserError
 from genexp.evaluation import anchors
+from genexp.evaluation.by_class import ClassMetrics, PointClassMetrics
 from genexp.evaluation.metrics.distances import squared_distances
 from genexp.evaluation.metrics.mmd import median_bandwidth, mmd_permutation_test
 from genexp.evaluation.metrics.points import energy_distance, mode_statistics, sliced_wasserstein
-from genexp.evaluation.protocol import Array, Backdrop, Protocol
+from genexp.evaluation.pictured import Backdrop
+from genexp.evaluation.protocol import Array, Protocol
 
 MODE_METRICS = ("modes", "modes_strict", "hq", "mode_kl", "std_ratio")
 
@@ -76,6 +78,13 @@ class PointProtocol(Protocol):
         cache_dir: str | Path | None = None,
     ) -> None:
         super().__init__(n, draws, fast_n, seed, jackknife_blocks, kde_bandwidth, cache_dir)
+        for name, value, least in (
+            ("permutations", permutations, 1),
+            ("pairwise_n", pairwise_n, 2),
+            ("projections", projections, 1),
+        ):
+            if value < least:
+                raise UserError(f"evaluation.{name}={value} is too few: give at least {least}.")
         self.permutations, self.pairwise_n, self.projections = permutations, pairwise_n, projections
         self._modes: Modes | None = None
 
@@ -92,7 +101,7 @@ class PointProtocol(Protocol):
     def _prepare(self, data: DataModule) -> None:
         if len(data.shape) != 1:
             raise UserError(f"{data.name} has shape {tuple(data.shape)}, not (D,): choose evaluation=images for it.")
-        truth, self._modes = data.density, None
+        truth, self._modes, self._by_class = data.density, None, ClassMetrics()
         if truth is not None and truth.modes is not None and truth.std is not None:
             # Only mixtures have weights: the modes of another density are equal.
             self._modes = Modes(truth.modes.double().numpy(), truth.std, getattr(truth, "weights", None))
@@ -100,6 +109,8 @@ class PointProtocol(Protocol):
         self._val = data.split("val").x.double().numpy()
         spread = median_bandwidth(self._ref)
         self._bandwidths = [spread, spread / 4]
+        if self._modes is not None and data.num_classes:
+            self._by_class = PointClassMetrics(**vars(self._modes), anchors=self._anchor_classes())
 
     def _fingerprint(self) -> dict[str, typing.Any]:
         return {
@@ -160,6 +171,13 @@ class PointProtocol(Protocol):
         return {
             "nll_true": -float(log_prob[inside].mean()) if inside.any() else math.nan,
             "off_support": 1.0 - float(inside.double().mean()),
+        }
+
+    def _anchor_classes(self) -> dict[str, Callable[[np.random.Generator], NDArray[np.int64]]]:
+        n, (train, floor) = self.size, (self.data.split(name).y.numpy() for name in ("train", "floor"))
+        return {
+            "perfect": lambda rng: anchors.subset(floor, n, rng),
+            "kde": lambda rng: anchors.centres(train, n, rng),
         }
 
     def _baselines(self) -> dict[str, Callable[[np.random.Generator], Array]]:

@@ -11,7 +11,6 @@ import time
 import typing
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,37 +20,16 @@ from torch import Tensor
 
 from genexp.data.module import DataModule
 from genexp.errors import UserError
-from genexp.evaluation.metrics.jackknife import jackknife_error
+from genexp.evaluation.anchors import same_rows
+from genexp.evaluation.by_class import ClassMetrics, labels_like
+from genexp.evaluation.metrics.jackknife import error_of_mean, jackknife_error
+from genexp.evaluation.pictured import Backdrop, Neighbours
 from genexp.evaluation.scores import Scores, fingerprint_id, finite_or_none, read_scores, write_scores
 
 Array = NDArray[np.float64]
 
 VERSION = 2
 """Raised when a metric or an anchor changes its numbers: cached anchors and old scores are then outdated."""
-
-
-@dataclass(frozen=True)
-class Backdrop:
-    """Behind a picture of points: real ones (M, D), and the true log density of points (K, D) if known."""
-
-    points: Tensor
-    log_prob: Callable[[Tensor], Tensor] | None
-
-
-@dataclass(frozen=True)
-class Neighbours:
-    """Samples beside the training data that they are most like, the nearest pair first.
-
-    Attributes:
-        samples: (N, *shape).
-        nearest: the training datum nearest to each, (N, *shape).
-        ratio: the distance between the two over the median of the same distance of held-out data, (N,): about 1 for
-            a perfect generator, 0 for a copy.
-    """
-
-    samples: Tensor
-    nearest: Tensor
-    ratio: Array
 
 
 class Protocol(ABC):
@@ -94,6 +72,7 @@ class Protocol(ABC):
         self._content = ""
         self._reference_size = 0
         self._anchors: dict[str, Scores] | None = None
+        self._by_class = ClassMetrics()
 
     @property
     def data(self) -> DataModule:
@@ -128,8 +107,12 @@ class Protocol(ABC):
             self._data = None  # half prepared is not prepared
             raise
 
-    def score(self, samples: Tensor) -> Scores:
+    def score(self, samples: Tensor, y: Tensor | None = None) -> Scores:
         """Score `samples` (draws, n, *shape), mean over draws; NaN and infinity become a recorded failure.
+
+        Arguments:
+            samples: the draws.
+            y: the classes (draws, n) that they were asked for; they add columns and change no other.
 
         Raises:
             UserError: if the shape is another one.
@@ -137,27 +120,32 @@ class Protocol(ABC):
         expected = (self.draws, self.size, *self.data.shape)
         if tuple(samples.shape) != expected:
             raise UserError(f"The protocol scores samples of shape {expected}, but got {tuple(samples.shape)}.")
-        return self._score(list(samples))
+        scores = self._score(list(samples))
+        return scores if y is None else self._by_class.add(scores, list(samples), list(y))
 
-    def fast(self, samples: Tensor) -> dict[str, float]:
+    def fast(self, samples: Tensor, y: Tensor | None = None) -> dict[str, float]:
         """A few cheap metrics of `samples` (fast_n, *shape) against `val`; NaN if a sample is not finite.
 
         For watching a training and choosing checkpoints; the reference split stays untouched.
+
+        Arguments:
+            samples: generated ones.
+            y: the classes (fast_n,) that they were asked for; they add the share that was met.
         """
         if not torch.isfinite(samples).all():
             return dict.fromkeys(self._fast_names(), math.nan)
-        return self._fast(samples)
+        return {**self._fast(samples), **({} if y is None else self._by_class.quick(samples.detach().cpu(), y))}
 
     def labels(self) -> Tensor | None:
         """Classes (draws, n) for a conditional model, drawn from the reference's; None without classes.
 
         Uniform classes would be scored as a defect where the data's are not.
         """
-        if self.data.num_classes == 0:
-            return None
-        reference = self.data.split("ref").y.numpy()
-        chosen = self._rng(0, 1).integers(0, len(reference), size=(self.draws, self.size))
-        return torch.from_numpy(reference[chosen])
+        return labels_like(self.data, "ref", self._rng(0, 1), (self.draws, self.size))
+
+    def fast_labels(self) -> Tensor | None:
+        """Classes (fast_n,) for the fast score of a conditional model, drawn from those of `val`."""
+        return labels_like(self.data, "val", self._rng(0, 2), (self.fast_n,))
 
     def backdrop(self) -> Backdrop | None:
         """What a picture of the samples is drawn over; None for images."""
@@ -172,8 +160,12 @@ class Protocol(ABC):
         """
         return None
 
-    def anchors(self) -> dict[str, Scores]:
-        """The scores of the reference generators, computed once per fingerprint."""
+    def anchors(self, classes: bool = False) -> dict[str, Scores]:
+        """The scores of the reference generators, computed once per fingerprint.
+
+        Arguments:
+            classes: also those columns that samples of given classes have, for the generators that know their classes.
+        """
         if self._anchors is None:
             path = self._anchors_path()
             self._anchors = read_scores(path)
@@ -184,7 +176,20 @@ class Protocol(ABC):
                     for i, (name, make) in enumerate(self._baselines().items())
                 }
                 write_scores(self._anchors, path)
-        return self._anchors
+        return self._class_anchors(self._anchors) if classes and self.data.num_classes else self._anchors
+
+    def _class_anchors(self, plain: dict[str, Scores]) -> dict[str, Scores]:
+        path = self._anchors_path("-classes")
+        found = read_scores(path)
+        if found is None:
+            found, knowing = dict(plain), self._by_class.anchors()
+            for i, (name, make) in enumerate(self._baselines().items()):
+                if name in knowing:
+                    draws = self._anchor_draws(make, i)
+                    classes = [torch.from_numpy(knowing[name](self._rng(2, i, d))) for d in range(len(draws))]
+                    found[name] = self._by_class.add(plain[name], draws, classes)
+            write_scores(found, path)
+        return found
 
     def fingerprint(self) -> dict[str, typing.Any]:
         """Everything that a score depends on apart from the samples, as plain JSON values."""
@@ -247,7 +252,7 @@ class Protocol(ABC):
         measured = [self._measure(draw, self._rng(1, i)) for i, draw in enumerate(draws)]
         columns = {name: np.array([metrics[name] for metrics, _ in measured]) for name in self._names()}
         headline_error = math.sqrt(sum(error**2 for _, error in measured)) / len(measured)
-        errors = {name: _draws_error(values) for name, values in columns.items()}
+        errors = {name: error_of_mean(values) for name, values in columns.items()}
         errors[self.headline] = headline_error
         return Scores(
             metrics={name: finite_or_none(float(values.mean())) for name, values in columns.items()},
@@ -266,22 +271,11 @@ class Protocol(ABC):
     def _anchor_draws(self, make: Callable[[np.random.Generator], Array], index: int) -> list[Tensor]:
         made = (make(self._rng(2, index, i)) for i in range(self.draws))
         draws = [torch.from_numpy(rows).float() for rows in made]
-        if all(_same_rows(draws[0].numpy(), draw.numpy()) for draw in draws[1:]):
+        if all(same_rows(draws[0].numpy(), draw.numpy()) for draw in draws[1:]):
             draws = draws[:1]  # the split has no more than n rows: the same set again says nothing new
         return [draw.reshape(len(draw), *self.data.shape) for draw in draws]
 
-    def _anchors_path(self) -> Path | None:
+    def _anchors_path(self, ending: str = "") -> Path | None:
         if self.cache_dir is None:
             return None
-        return self.cache_dir / "anchors" / f"{self.data.name}-{fingerprint_id(self.fingerprint())}.json"
-
-
-def _same_rows(first: NDArray, second: NDArray) -> bool:
-    """Whether two sets of rows have the same values in each column; a few columns at a time mostly decide it."""
-    columns = (slice(start, start + 64) for start in range(0, first.shape[1], 64))
-    return all(np.array_equal(np.sort(first[:, part], axis=0), np.sort(second[:, part], axis=0)) for part in columns)
-
-
-def _draws_error(values: Array) -> float:
-    """Standard error of a mean over draws; NaN for one draw."""
-    return float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else math.nan
+        return self.cache_dir / "anchors" / f"{self.data.name}-{fingerprint_id(self.fingerprint())}{ending}.json"

@@ -57,9 +57,11 @@ _METRICS = (
     MetricInfo("precision", "higher", None, "share of samples within the data's manifold; rises with truncation"),
     MetricInfo("copy_rate", "lower", 0.01, "share of samples nearer to a training image than 99 % of held-out ones"),
     MetricInfo("class_tv", "lower", None, "total variation between the class histograms"),
+    MetricInfo("class_accuracy", "higher", None, "share of samples whose class is seen as the one that was asked for"),
+    MetricInfo("fd#c_class", "lower", None, "corrected Fréchet distance of the samples of a class, mean over classes"),
     MetricInfo("c2st_feat_auc", "lower", 0.5, "AUC of logistic regression on features, real against generated"),
     MetricInfo("fd_pix", "lower", None, "Fréchet distance of pixels in [0, 1], uncorrected"),
-    MetricInfo("modes", "higher", None, "modes with at least one sample within 3 std"),
+    MetricInfo("modes", "higher", None, "modes with at least one sample; of points, within 3 std"),
     MetricInfo(
         "hq", "target", 0.98889, "share of samples within 3 std of a mode; above the null the modes are too thin"
     ),

@@ -54,6 +54,12 @@ class GenerativeModel(LightningModule):
     averaged: ClassVar[tuple[str, ...]] = ()
     """Names of the submodules that samples are drawn with: the EMA averages these."""
     default_plan: ClassVar[str] = "alternating"
+    num_classes: int | None = None
+    """The classes that samples can be asked for; None for a family without conditioning."""
+    reads_index: bool = False
+    """Whether batches must bring `index`, long (B,): the places of their samples in the train split."""
+    names_classes: ClassVar[bool] = True
+    """Whether these classes are the data's; False where the model finds classes of its own."""
 
     def __init__(self, shape: Sequence[int]) -> None:
         super().__init__()
@@ -78,6 +84,9 @@ class GenerativeModel(LightningModule):
     def updated(self, player: str) -> None:
         """Called after each optimizer step of `player`."""
 
+    def expect(self, samples: int) -> None:
+        """Called before training, where `reads_index`, with the number of training samples."""
+
     def steps_per_update(self, player: str) -> float:
         """Optimizer steps that `player` takes on average where its plan counts one update."""
         return 1.0
@@ -92,6 +101,27 @@ class GenerativeModel(LightningModule):
             temperature: factor on the standard deviation of the latents.
         """
         raise NotImplementedError
+
+    @property
+    def asked_for_classes(self) -> bool:
+        """Whether samples can be asked for the data's own classes."""
+        return self.num_classes is not None and self.names_classes
+
+    def classes(self, n: int, y: Tensor | None = None) -> Tensor | None:
+        """The classes of `n` samples, long (n,): `y`, or all in turn; None for a family without conditioning.
+
+        In turn, the first `num_classes` samples show each class once, and `n` samples show all alike.
+
+        Raises:
+            UserError: `y` is not one class for each sample.
+        """
+        if self.num_classes is None:
+            return None
+        if y is None:
+            return torch.arange(n, device=self.device) % self.num_classes
+        if y.shape != (n,) or y.is_floating_point() or (n and not 0 <= int(y.min()) <= int(y.max()) < self.num_classes):
+            raise UserError(f"Samples need one class of 0 to {self.num_classes - 1} each: give y as long ({n},).")
+        return y.to(self.device)
 
     def latents(self, n: int, seed: int | None = None, temperature: float = 1.0) -> Tensor | None:
         """Draw `n` latents from what `decode` maps to data, (n, latent_dim), or None where the family has none.

@@ -6,9 +6,10 @@ import torch
 from torch import nn
 
 from genexp.errors import UserError
-from genexp.networks.normalisation import batch_coupled
+from genexp.networks.normalisation import batch_coupled, uncoupled
 from genexp.objectives.adversarial import AdversarialLoss
 from genexp.objectives.constraints import Constraint
+from genexp.objectives.heads import Head
 from genexp.objectives.penalties import CriticPenalty, Penalty
 from genexp.training.optimizers import OptimizerFactory
 from genexp.training.plans import Plan
@@ -29,10 +30,7 @@ def check_parts(
     of_critic = {name: p for name, p in penalties.items() if isinstance(p, CriticPenalty)}
     for name, penalty in of_critic.items():
         if penalty.per_sample and batch_coupled(critic):
-            raise UserError(
-                f"penalty={name} needs each sample's own gradient, which BatchNorm in the critic mixes: "
-                "set network.encoder.norm=none (or layer)."
-            )
+            raise UserError(f"penalty={name} needs each sample's own gradient, which {uncoupled(critic)}.")
         if penalty.slope is not None and constraint.fixes_slope:
             raise UserError(
                 f"penalty={name} asks for slopes of {penalty.slope:g}, which the constraint "
@@ -43,6 +41,19 @@ def check_parts(
         raise UserError(
             f"loss={type(loss).__name__} is unbounded unless the critic is constrained: "
             "add constraint=clip or penalty=gp."
+        )
+
+
+def check_head(head: Head, constraint: Constraint) -> None:
+    """Check that what reads the slope of the critic finds one score.
+
+    Raises:
+        UserError: the constraint divides a score by its slope, and there are several scores.
+    """
+    if constraint.reads_slope and head.scores > 1:
+        raise UserError(
+            f"constraint=gradient divides a critic's score by its slope, and the head gives {head.scores} scores: "
+            "use constraint=spectral, or head=linear."
         )
 
 
@@ -92,3 +103,16 @@ def is_zero_sum(loss: AdversarialLoss) -> bool:
     played = loss.between(real[:, None], scores[:, None])
     one, other = slope(lambda fake: played.critic(real, fake)), slope(lambda fake: played.generator(fake, real))
     return bool(torch.allclose(one, -other, rtol=1e-9, atol=1e-12))
+
+
+def treats_alike(loss: AdversarialLoss) -> bool:
+    """Whether a critic's loss is the same when data and samples change places and all scores change signs.
+
+    Example:
+        >>> from genexp.objectives.adversarial import LeastSquares, NonSaturating
+        >>> treats_alike(NonSaturating()), treats_alike(LeastSquares(a=0, b=1)), treats_alike(LeastSquares(-1, 1))
+        (True, False, True)
+    """
+    real, fake = torch.linspace(-3.0, 2.0, 13, dtype=torch.float64), torch.linspace(-1.0, 3.5, 13, dtype=torch.float64)
+    played = loss.between(real[:, None], fake[:, None])
+    return bool(torch.isclose(played.critic(real, fake), played.critic(-fake, -real), rtol=1e-9))

@@ -20,6 +20,7 @@ from genexp.errors import UserError
 from genexp.models.gan import GAN
 from genexp.networks.pair import PairCritic
 from genexp.objectives.adversarial import AdversarialLoss
+from genexp.objectives.augmentation import NoAugmentation
 from genexp.objectives.constraints import Constraint
 from genexp.objectives.penalties import Penalty
 from genexp.training.plans import Batch
@@ -38,6 +39,7 @@ class PairGAN(GAN):
         constraint: what is done to the critic's weights after each of its updates.
         code_dim: numbers in a code of the critic.
         head_width: features of the hidden layer of the critic's head; 0 makes it linear.
+        augment: what the critic sees of data and samples; None for themselves.
 
     Raises:
         UserError: if the loss scores single data, or there is a penalty.
@@ -54,11 +56,12 @@ class PairGAN(GAN):
         constraint: Constraint,
         code_dim: int = 64,
         head_width: int = 128,
+        augment: NoAugmentation | None = None,
     ) -> None:
         def critic(shape: Sequence[int], outputs: int) -> PairCritic:
             return PairCritic(encoder, shape, code_dim, head_width)
 
-        super().__init__(shape, latent_dim, decoder, critic, loss, penalties, constraint)
+        super().__init__(shape, latent_dim, decoder, critic, loss, penalties, constraint, augment)
 
     def _refuse_impossible(self) -> None:
         if not self.loss.scores_pairs:
@@ -72,15 +75,17 @@ class PairGAN(GAN):
     def single_loss(self, batch: Batch, fakes: Tensor, ratio: float) -> Tensor:
         """Both losses as one scalar; every score depends on the fakes, and is taken with and without their graph."""
         self._about_to_update()
-        real, fake = self._scores(batch["x"], fakes)
-        real_cut, fake_cut = self._scores(batch["x"], fakes.detach())
+        batch, fakes = self._as_seen(batch), self._seen(fakes)
+        real, fake = (verdict[:, 0] for verdict in self._verdicts(batch, fakes))
+        real_cut, fake_cut = (verdict[:, 0] for verdict in self._verdicts(batch, fakes.detach()))
         critic = self.loss.critic(real_cut, fake_cut)
         generator = self.loss.generator(fake_cut, real_cut)
         self._record_scores(critic, real_cut, fake_cut)
+        self._steer_augmentation(real_cut)
         self.record("loss/generator", generator)
         return critic + ratio * (self.loss.generator(fake, real) - generator)
 
-    def _scores(self, x: Tensor, fakes: Tensor) -> tuple[Tensor, Tensor]:
-        """The scores of the pairs with the datum first, and with the sample first."""
-        datum_first, sample_first = self.critic(x, fakes).unbind()
+    def _verdicts(self, batch: Batch, fakes: Tensor) -> tuple[Tensor, Tensor]:
+        """The scores of the pairs with the datum first, and with the sample first, (B, 1) each."""
+        datum_first, sample_first = self.critic(batch["x"], fakes).unsqueeze(2).unbind()
         return datum_first, sample_first

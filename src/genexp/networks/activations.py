@@ -12,6 +12,7 @@ Activation = str | Callable[[], nn.Module]
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "relu": nn.ReLU,
     "leaky_relu": partial(nn.LeakyReLU, 0.2),  # the slope that DCGAN's discriminator uses
+    "leaky_relu_0.1": partial(nn.LeakyReLU, 0.1),  # SNDCGAN's
     "silu": nn.SiLU,
     "gelu": nn.GELU,
     "elu": nn.ELU,
@@ -29,8 +30,8 @@ def activation(choice: Activation) -> Callable[[], nn.Module]:
     """Returns the constructor of a hidden activation.
 
     Arguments:
-        choice: one of `relu`, `leaky_relu` (slope 0.2), `silu`, `gelu`, `elu`, `softplus`, `tanh`, or a
-            callable without arguments that makes a module.
+        choice: one of `relu`, `leaky_relu` (slope 0.2), `leaky_relu_0.1`, `silu`, `gelu`, `elu`, `softplus`,
+            `tanh`, or a callable without arguments that makes a module.
 
     Raises:
         UserError: the name is unknown.

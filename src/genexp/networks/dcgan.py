@@ -1,9 +1,9 @@
 r"""DCGAN: a pyramid of convolutions for square images of any size $s = b \cdot 2^k$.
 
 The decoder turns a latent into a base map of $b \times b$ pixels and doubles it $k$ times with transposed
-convolutions (kernel 4, stride 2, padding 1); the encoder is its mirror image. Channels double towards the
-base map. No pooling, no hidden linear layer; ReLU and tanh in the decoder, leaky ReLU of slope 0.2 in the
-encoder, whose first layer is not normalised.
+convolutions (kernel 4, stride 2, padding 1), or with a resize and a convolution; the encoder is its mirror
+image. Channels double towards the base map. No pooling, no hidden linear layer; ReLU and tanh in the
+decoder, leaky ReLU of slope 0.2 in the encoder, whose first layer is not normalised.
 
 With images (3, 64, 64), 100 latent dimensions and 64 channels these are the networks of the paper: 3,576,704
 parameters in the decoder and 2,765,568 in the encoder.
@@ -14,25 +14,32 @@ References:
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import pairwise
 
 from torch import Tensor, nn
 
 from genexp.errors import UserError
-from genexp.networks.activations import Activation, activation, output_activation
+from genexp.networks.activations import Activation, output_activation
+from genexp.networks.activations import activation as choose_activation
 from genexp.networks.arguments import at_least, square_image_shape
 from genexp.networks.initialisation import Initialisation, normal
+from genexp.networks.modulation import Layers, modulated_norm
 from genexp.networks.normalisation import Norm, map_norm
+from genexp.networks.resizing import Up, doubling, halving
 
+Make = Callable[..., nn.Module]
+MakeNorm = Callable[[int], nn.Module | None]
 SMALLEST, LARGEST = 4, 7  # an automatic base map: every size has at most one in this range
 
 
-def base_map(size: int, base: int | None = None) -> tuple[int, int]:
+def base_map(size: int, base: int | None = None, network: str = "dcgan") -> tuple[int, int]:
     """Finds the base map of an image.
 
     Arguments:
         size: height and width of the image, in pixels.
         base: height and width of the base map; None finds the one of 4 to 7 pixels.
+        network: the config option, for the error.
 
     Returns:
         The base map's size, and how many doublings lead from it to the image.
@@ -65,7 +72,7 @@ def base_map(size: int, base: int | None = None) -> tuple[int, int]:
     if size % 2 == 0 and explicit >= 2:
         advice += f", or set network.decoder.base and network.encoder.base to {explicit}"
     raise UserError(
-        f"network=dcgan doubles a base map of {SMALLEST} to {LARGEST} pixels, which never gives {size}: {advice}."
+        f"network={network} doubles a base map of {SMALLEST} to {LARGEST} pixels, which never gives {size}: {advice}."
     )
 
 
@@ -79,7 +86,7 @@ def channels_per_level(levels: int, width: int, max_width: int) -> list[int]:
     return [min(width * 2**level, max_width) for level in reversed(range(levels))]
 
 
-def _block(convolution: nn.Module, norm: nn.Module | None, activate: Callable[[], nn.Module]) -> list[nn.Module]:
+def _block(convolution: nn.Module, norm: nn.Module | None, activate: Make) -> list[nn.Module]:
     return [convolution, activate()] if norm is None else [convolution, norm, activate()]
 
 
@@ -97,6 +104,11 @@ class DCGANDecoder(nn.Module):
         norm: `batch`, `none`, `layer`, `instance`, `group` or a callable. Layers have biases if it is `none`.
         output: `tanh` (data in [-1, 1]) or `identity`.
         init: fills the weights in place, see `genexp.networks.initialisation`.
+        kernel: pixels of the side of the kernels that double the map: 4, or 5 as in some DCGANs.
+        up: what doubles the map: `transposed`, or `nearest` or `bilinear` with a convolution, see
+            `genexp.networks.resizing`.
+        self_modulation: hidden units of the modulation of every normalisation by the latents, 0 for a linear one; None
+            for gains and biases that do not depend on them.
 
     Raises:
         UserError: the data is not square images of a size that doublings reach, or an argument is unknown.
@@ -120,6 +132,9 @@ class DCGANDecoder(nn.Module):
         norm: Norm = "batch",
         output: Activation = "tanh",
         init: Initialisation = normal,
+        kernel: int = 4,
+        up: Up = "transposed",
+        self_modulation: int | None = None,
     ) -> None:
         super().__init__()
         at_least(1, latent_dim=latent_dim, width=width, max_width=max_width)
@@ -128,24 +143,28 @@ class DCGANDecoder(nn.Module):
         base, levels = base_map(size, base)
         self.latent_dim, self.shape = latent_dim, (channels, size, size)
         widths = channels_per_level(levels, width, max_width)
-        self.layers = nn.Sequential(
-            *self._levels([latent_dim, *widths], base, depth_per_level, activation, norm),
-            *self._image(widths[-1], channels, depth_per_level, activation, norm),
+        normalise, activate = modulated_norm(norm, latent_dim, self_modulation), choose_activation(activation)
+        double = partial(doubling, up, kernel=kernel)
+        self.layers = Layers(
+            *self._levels([latent_dim, *widths], base, depth_per_level, activate, normalise, double),
+            *self._image(widths[-1], channels, depth_per_level, activate, normalise, double),
             output_activation(output, self.shape),
         )
         init(self)
 
     @staticmethod
-    def _levels(widths: list[int], base: int, depth: int, act: Activation, norm: Norm) -> list[nn.Module]:
-        normalise, activate = map_norm(norm), activation(act)
+    def _levels(
+        widths: list[int], base: int, depth: int, activate: Make, normalise: MakeNorm, double: Make
+    ) -> list[nn.Module]:
         layers: list[nn.Module] = []
         for level, (inputs, outputs) in enumerate(pairwise(widths)):
             normalised = normalise(outputs)
             bias = normalised is None
+            up: nn.Module
             if level == 0:  # (B, latent_dim, 1, 1) -> (B, C, base, base)
                 up = nn.ConvTranspose2d(inputs, outputs, base, bias=bias)
             else:
-                up = nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1, bias=bias)
+                up = double(inputs, outputs, bias=bias)
             layers += _block(up, normalised, activate)
             for _ in range(depth):
                 refine = nn.Conv2d(outputs, outputs, 3, padding=1, bias=bias)
@@ -153,13 +172,14 @@ class DCGANDecoder(nn.Module):
         return layers
 
     @staticmethod
-    def _image(width: int, channels: int, depth: int, act: Activation, norm: Norm) -> list[nn.Module]:
-        normalise, activate = map_norm(norm), activation(act)
+    def _image(
+        width: int, channels: int, depth: int, activate: Make, normalise: MakeNorm, double: Make
+    ) -> list[nn.Module]:
         normalised = normalise(width)
         bias = normalised is None
         if depth == 0:
-            return [nn.ConvTranspose2d(width, channels, 4, stride=2, padding=1, bias=bias)]
-        up = nn.ConvTranspose2d(width, width, 4, stride=2, padding=1, bias=bias)
+            return [double(width, channels, bias=bias)]
+        up = double(width, width, bias=bias)
         layers = _block(up, normalised, activate)
         for _ in range(depth - 1):
             layers += _block(nn.Conv2d(width, width, 3, padding=1, bias=bias), normalise(width), activate)
@@ -167,7 +187,7 @@ class DCGANDecoder(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """Maps latents (B, latent_dim) to images (B, C, H, W)."""
-        return self.layers(z[:, :, None, None])
+        return self.layers(z[:, :, None, None], z)
 
 
 class DCGANEncoder(nn.Module):
@@ -184,6 +204,7 @@ class DCGANEncoder(nn.Module):
         norm: `batch`, `none`, `layer`, `instance`, `group` or a callable, on all hidden layers but the first.
             Layers have biases if it is `none`. Penalties on gradients refuse `batch`.
         init: fills the weights in place, see `genexp.networks.initialisation`.
+        kernel: pixels of the side of the kernels that halve the map.
 
     Raises:
         UserError: the data is not square images of a size that halvings divide, or an argument is unknown.
@@ -206,6 +227,7 @@ class DCGANEncoder(nn.Module):
         activation: Activation = "leaky_relu",
         norm: Norm = "batch",
         init: Initialisation = normal,
+        kernel: int = 4,
     ) -> None:
         super().__init__()
         at_least(1, outputs=outputs, width=width, max_width=max_width)
@@ -214,20 +236,21 @@ class DCGANEncoder(nn.Module):
         base, levels = base_map(size, base)
         self.shape, self.outputs = (channels, size, size), outputs
         widths = channels_per_level(levels, width, max_width)[::-1]  # from fine to coarse
-        layers = self._levels(channels, widths, depth_per_level, activation, norm)
+        layers = self._levels(channels, widths, depth_per_level, choose_activation(activation), map_norm(norm), kernel)
         bias = map_norm(norm)(widths[-1]) is None
         self.layers = nn.Sequential(*layers, nn.Conv2d(widths[-1], outputs, base, bias=bias), nn.Flatten())
         init(self)
 
     @staticmethod
-    def _levels(channels: int, widths: list[int], depth: int, act: Activation, norm: Norm) -> list[nn.Module]:
-        normalise, activate = map_norm(norm), activation(act)
+    def _levels(
+        channels: int, widths: list[int], depth: int, activate: Make, normalise: MakeNorm, kernel: int
+    ) -> list[nn.Module]:
         bias = normalise(widths[0]) is None
         layers: list[nn.Module] = []
 
         def add(inputs: int, outputs: int, halve: bool) -> int:
-            kernel, stride = (4, 2) if halve else (3, 1)
-            convolution = nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=1, bias=bias)
+            same = partial(nn.Conv2d, kernel_size=3, padding=1)
+            convolution = (partial(halving, kernel=kernel) if halve else same)(inputs, outputs, bias=bias)
             layers.extend(_block(convolution, normalise(outputs) if layers else None, activate))
             return outputs
 

@@ -17,12 +17,16 @@ Layer = nn.Linear | _ConvNd
 NORMALISATIONS = (_NormBase, nn.GroupNorm, nn.LayerNorm)  # _NormBase: batch and instance normalisation
 
 
+def weighted_layers(module: nn.Module) -> Iterator[Layer]:
+    """The linear layers and convolutions of a module, itself included."""
+    return (layer for layer in module.modules() if isinstance(layer, nn.Linear | _ConvNd))
+
+
 def _layers(module: nn.Module) -> Iterator[Layer]:
-    for layer in module.modules():
-        if isinstance(layer, nn.Linear | _ConvNd):
-            if layer.bias is not None:
-                nn.init.zeros_(layer.bias)
-            yield layer
+    for layer in weighted_layers(module):
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)
+        yield layer
 
 
 def fans(layer: Layer) -> tuple[float, float]:

@@ -16,7 +16,7 @@ class GradientNormalised(nn.Module):
     gradient are both zero, so is the result.
 
     Arguments:
-        network: maps data (B, ...) to scores (B, 1), without coupling samples.
+        network: maps data (B, ...) to scores (B, 1), without coupling samples; further outputs stay what they are.
         epsilon: the $\epsilon$, or None.
     """
 
@@ -25,16 +25,18 @@ class GradientNormalised(nn.Module):
         self.network, self.epsilon = network, epsilon
 
     @torch.compiler.disable
-    def forward(self, x: Tensor) -> Tensor:
-        """Maps data (B, ...) to scores (B, 1)."""
+    def forward(self, x: Tensor, *given: Tensor) -> Tensor:
+        """Maps data (B, ...), and what else the network takes, to scores (B, 1) and further outputs."""
         wanted = torch.is_grad_enabled()
         with torch.enable_grad(), torch.autocast(x.device.type, enabled=False), uncompiled():
             x = x.to(torch.promote_types(x.dtype, torch.float32))
             lifted = x if x.requires_grad else x.detach().requires_grad_()
-            scores = self.network(lifted)  # (B, 1)
+            outputs = self.network(lifted, *given)
+            scores, further = outputs[:, :1], outputs[:, 1:]
             (gradient,) = torch.autograd.grad(scores.sum(), lifted, create_graph=wanted)
         normalised = self._over(scores, (gradient.flatten(1).square().sum(1, keepdim=True) + TINY).sqrt())
-        return normalised if wanted else normalised.detach()
+        outputs = torch.cat([normalised, further], dim=1)
+        return outputs if wanted else outputs.detach()
 
     def _over(self, scores: Tensor, norm: Tensor) -> Tensor:
         if self.epsilon is None:

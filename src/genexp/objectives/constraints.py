@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from genexp.errors import UserError
-from genexp.networks.normalisation import batch_coupled, normalisations
+from genexp.networks.normalisation import batch_coupled, normalisations, uncoupled
 from genexp.networks.slopes import GradientNormalised
 from genexp.networks.spectral import Scaled, advance, is_normalised, normalise
 
@@ -194,10 +194,7 @@ class GradientNormalisation(Constraint):
     def prepare(self, critic: nn.Module) -> nn.Module:
         """Returns the critic behind the normalisation."""
         if batch_coupled(critic):
-            raise UserError(
-                "constraint=gradient needs each sample's own gradient, which BatchNorm in the critic mixes: "
-                "set network.encoder.norm=none (or layer)."
-            )
+            raise UserError(f"constraint=gradient needs each sample's own gradient, which {uncoupled(critic)}.")
         _refuse_normalised(critic, "constraint=gradient normalises slopes")
         return _scaled(GradientNormalised(critic, None if self.variant == "gn" else self.epsilon), self.scale)
 

@@ -116,16 +116,21 @@ def _metric_names(runs: Sequence[ReportedRun], headline: str, wanted: Sequence[s
 def _anchors(
     runs: Sequence[ReportedRun], fingerprint: Mapping[str, Any], infos: Sequence[MetricInfo]
 ) -> list[dict[str, Any]]:
-    """The anchor rows that the first run with such has, if they were scored like the runs."""
-    for run in runs:
-        found = read_scores(run.folder / "anchors.json")
-        if found and all(fingerprint_difference(row.fingerprint, fingerprint) is None for row in found.values()):
-            names = sorted(found, key=lambda name: (ANCHORS.index(name) if name in ANCHORS else len(ANCHORS), name))
-            return [
-                {"name": name, "values": {i.name: finite_or_none(found[name].metrics.get(i.name)) for i in infos}}
-                for name in names
-            ]
-    return []
+    """The anchor rows that were scored like the runs: of the first run whose anchors have most of the columns."""
+    read = [found for run in runs if (found := read_scores(run.folder / "anchors.json"))]
+    alike = [
+        found
+        for found in read
+        if all(fingerprint_difference(row.fingerprint, fingerprint) is None for row in found.values())
+    ]
+    if not alike:
+        return []
+    found = max(alike, key=lambda rows: sum(i.name in row.metrics for row in rows.values() for i in infos))
+    names = sorted(found, key=lambda name: (ANCHORS.index(name) if name in ANCHORS else len(ANCHORS), name))
+    return [
+        {"name": name, "values": {i.name: finite_or_none(found[name].metrics.get(i.name)) for i in infos}}
+        for name in names
+    ]
 
 
 def _settings(runs: Sequence[ReportedRun], infos: Sequence[MetricInfo]) -> list[dict[str, Any]]:

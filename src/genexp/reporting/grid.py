@@ -11,30 +11,40 @@ from torch import Tensor
 
 from genexp import atomic
 from genexp.errors import UserError
-from genexp.evaluation.protocol import Backdrop, Neighbours
+from genexp.evaluation.pictured import Backdrop, Neighbours
 
+COLOURS = 10
+"""Classes that are told apart by colour; further ones begin again."""
 SHORT_SIDE = 32
 """Small images are enlarged to about this many pixels."""
 
 
-def picture(x: Tensor, path: Path | str, backdrop: Backdrop | None = None) -> None:
+def picture(
+    x: Tensor,
+    path: Path | str,
+    backdrop: Backdrop | None = None,
+    columns: int | None = None,
+    y: Tensor | None = None,
+) -> None:
     """Save samples as a PNG: a sheet of images, or points over the truth.
 
     Arguments:
         x: images (N, C, H, W) in [-1, 1] or points (N, D).
         path: of the PNG.
         backdrop: what a protocol gives for points.
+        columns: images in a row; None for a square sheet.
+        y: classes of points (N,), shown as colours.
 
     Raises:
         UserError: if x is neither.
     """
     with atomic.replacing(Path(path)) as temporary:
         if x.ndim == 4:
-            image_grid(x).save(temporary)
+            image_grid(x, columns).save(temporary)
         elif backdrop is None:
-            scatter(x, temporary)
+            scatter(x, temporary, y=y)
         else:
-            scatter(x, temporary, backdrop.points, backdrop.log_prob)
+            scatter(x, temporary, backdrop.points, backdrop.log_prob, y=y)
 
 
 def image_grid(x: Tensor, columns: int | None = None, scale: int | None = None, border: int = 1) -> Image.Image:
@@ -78,6 +88,7 @@ def scatter(
     reference: Tensor | None = None,
     log_prob: Callable[[Tensor], Tensor] | None = None,
     title: str | None = None,
+    y: Tensor | None = None,
 ) -> None:
     """Save a picture of points over real ones.
 
@@ -89,6 +100,7 @@ def scatter(
         reference: real points (M, D), grey below; they also fix the axes and the section of the plane that is shown.
         log_prob: the true density's log_prob of points (K, 2), drawn as contours in the plane alone.
         title: above the picture; None says which axes are shown where D is not 2.
+        y: classes of the generated points (N,), each in a colour of its own; None for one colour.
 
     Raises:
         UserError: if these are no points.
@@ -99,7 +111,8 @@ def scatter(
     from matplotlib.figure import Figure
 
     points = x.detach().cpu().float()
-    points = points[torch.isfinite(points).all(dim=1)]
+    finite = torch.isfinite(points).all(dim=1)
+    points, colours = points[finite], _colours(None if y is None else y.cpu()[finite])
     frame = reference.detach().cpu().float() if reference is not None else points
     dim = x.shape[1]
     if dim == 1:
@@ -120,7 +133,7 @@ def scatter(
         points[:, 0].numpy(),
         points[:, 1].numpy(),
         s=2,
-        c="tab:blue",
+        **colours,
         linewidths=0,
         alpha=0.6,
         label="generated",
@@ -128,6 +141,13 @@ def scatter(
     axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), aspect="auto" if dim == 1 else "equal", title=title or "")
     axes.legend(loc="upper right", markerscale=4, fontsize="small")
     figure.savefig(path)
+
+
+def _colours(y: Tensor | None) -> dict[str, Any]:
+    """How a scatter plot colours points of classes (N,), or of none."""
+    if y is None:
+        return {"c": "tab:blue"}
+    return {"c": (y % COLOURS).numpy(), "cmap": f"tab{COLOURS}", "vmin": 0, "vmax": COLOURS - 1}
 
 
 def _contours(axes: Any, log_prob: Callable[[Tensor], Tensor], low: list[float], high: list[float]) -> None:

@@ -1,6 +1,6 @@
 """Players: the networks of a game, each with its own optimizer, and the one way to update them."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +10,19 @@ from torch import Tensor, nn
 
 from genexp.errors import UserError
 from genexp.training.strategy import all_reduce_gradients, mean_over_ranks, world
+
+
+@contextmanager
+def held(parameters: Iterable[nn.Parameter]) -> Iterator[None]:
+    """Freeze parameters: a loss that is computed in here sends them no gradient."""
+    moving = [parameter for parameter in parameters if parameter.requires_grad]
+    for parameter in moving:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in moving:
+            parameter.requires_grad_(True)
 
 
 @dataclass
@@ -49,14 +62,8 @@ class Players:
     @contextmanager
     def only(self, name: str) -> Iterator[None]:
         """Freeze everybody but `name`: a generator's loss then sends no gradient into the critic's weights."""
-        others = [p for other, player in self.players.items() if other != name for p in player.parameters]
-        for parameter in others:
-            parameter.requires_grad_(False)
-        try:
+        with held(p for other, player in self.players.items() if other != name for p in player.parameters):
             yield
-        finally:
-            for parameter in others:
-                parameter.requires_grad_(True)
 
     def backward(self, loss: Tensor, *names: str) -> None:
         """Put the gradient of `loss` into the `.grad` of the named players, averaged over the ranks."""

@@ -77,6 +77,10 @@ class StepRandomness:
         draws = torch.randn(self.world_size * n, *shape, generator=self.shared, device=self.device)
         return self._mine(draws, n)
 
+    def normal_alike(self, n: int, *shape: int) -> Tensor:
+        """Standard normal numbers, (n, *shape), the same on all ranks."""
+        return torch.randn(n, *shape, generator=self.shared, device=self.device)
+
     def uniform(self, n: int, *shape: int) -> Tensor:
         """This rank's `n` rows of uniform numbers in [0, 1), (n, *shape)."""
         draws = torch.rand(self.world_size * n, *shape, generator=self.shared, device=self.device)

@@ -57,7 +57,7 @@ def test_quadratic_potential_of_points_stays_below_that_of_pairs(scale):
     assert of_pairs == pytest.approx(0.2426306972 * scale, abs=1e-9)
 
 
-@pytest.mark.parametrize(("distance", "apart"), [("l1", 3.5), ("l2", 12.5**0.5)])
+@pytest.mark.parametrize(("distance", "apart"), [("l1", 3.5), ("l2", 12.5**0.5), ("squared", 12.5)])
 def test_two_points_are_half_their_distance_apart(distance, apart):
     """Two deltas at (0, 0) and (3, 4): the mean over dimensions of |x - y| is 3.5, the root mean square √12.5."""
     loss = QuadraticPotential(scale=2.0, distance=distance)

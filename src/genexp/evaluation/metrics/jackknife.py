@@ -8,6 +8,7 @@ References:
     https://doi.org/10.1214/aos/1176347265
 """
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -46,3 +47,8 @@ def jackknife_error(
     block_of_row[order] = np.arange(n) * blocks // n
     values = np.array([statistic(rows[block_of_row != block]) for block in range(blocks)], dtype=np.float64)
     return float(np.sqrt((blocks - 1) / blocks * ((values - values.mean()) ** 2).sum()))
+
+
+def error_of_mean(values: NDArray[np.float64]) -> float:
+    """Standard error of the mean of independent numbers; NaN for one number."""
+    return float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else math.nan

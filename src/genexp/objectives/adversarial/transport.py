@@ -8,7 +8,7 @@ over critics of slope at most 1. The primal on finite samples is `genexp.evaluat
 """
 
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 from torch import Tensor
 
@@ -54,7 +54,11 @@ def _l2(difference: Tensor) -> Tensor:
     return difference.square().mean(1).sqrt()
 
 
-DISTANCES = {"l1": _l1, "l2": _l2}
+def _squared(difference: Tensor) -> Tensor:
+    return difference.square().mean(1)
+
+
+DISTANCES = {"l1": _l1, "l2": _l2, "squared": _squared}
 """Distances of flattened differences (B, D) -> (B,), means over the dimensions."""
 
 
@@ -73,7 +77,8 @@ class QuadraticPotential(AdversarialLoss):
 
     Arguments:
         scale: the factor $\lambda$.
-        distance: `l1` is the mean of $|x - y|$ over the dimensions, `l2` the root of the mean of $(x - y)^2$.
+        distance: `l1` is the mean of $|x - y|$ over the dimensions, `l2` the root of the mean of $(x - y)^2$, and
+            `squared` that mean itself, as in O-GAN (with $\lambda = 2$).
         least: distances below it count as it, so that equal points divide by no zero.
 
     Raises:
@@ -85,7 +90,7 @@ class QuadraticPotential(AdversarialLoss):
     """
 
     scale: float = 10.0
-    distance: Literal["l1", "l2"] = "l1"
+    distance: Literal["l1", "l2", "squared"] = "l1"
     least: float = 1e-3
     apart: ClassVar[Tensor | None] = None
 
@@ -103,9 +108,16 @@ class QuadraticPotential(AdversarialLoss):
 
     def between(self, real: Tensor, fake: Tensor) -> "QuadraticPotential":
         """Returns the loss with the distances of the batch's pairs."""
-        difference = precise(real.detach() - fake.detach()).flatten(1)
+        return self.with_distances(self.distances(real, fake))
+
+    def distances(self, real: Tensor, fake: Tensor) -> Tensor:
+        """The distance of each pair, (B, ...) and (B, ...) -> (B,), without a graph."""
+        return DISTANCES[self.distance](precise(real.detach() - fake.detach()).flatten(1))
+
+    def with_distances(self, distances: Tensor) -> Self:
+        """Returns the loss for pairs so far apart, (B,)."""
         measured = replace(self)
-        object.__setattr__(measured, "apart", DISTANCES[self.distance](difference).clamp_min(self.least))  # (B,)
+        object.__setattr__(measured, "apart", distances.clamp_min(self.least))
         return measured
 
     def critic(self, real: Tensor, fake: Tensor) -> Tensor:

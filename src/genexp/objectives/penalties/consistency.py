@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from genexp.errors import UserError
+from genexp.objectives.augmentation.transforms import moved_pixels, picked
 from genexp.objectives.penalties.base import Critic, CriticPenalty, Step, precise
 
 
@@ -58,14 +59,11 @@ class Nudge:
         rows, columns = self._window(x.shape[2], draws[:, 0]), self._window(x.shape[3], draws[:, 1])
         if self.flip:
             columns = torch.where(draws[:, 2:] < 0.5, columns.flip(1), columns)
-        which = torch.arange(len(x), device=x.device)[:, None, None]
-        return x.permute(0, 2, 3, 1)[which, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+        return picked(x, rows, columns)
 
     def _window(self, size: int, draws: Tensor) -> Tensor:
         """The pixels (B, size) that take the places 0, ..., `size` - 1 of each image."""
-        most = max(1, round(self.shift * size))
-        distance = (draws * (2 * most + 1)).long() - most  # (B,), in -most, ..., most
-        return (torch.arange(size, device=draws.device) + distance[:, None]).clamp(0, size - 1)
+        return moved_pixels(size, self.shift, draws).clamp(0, size - 1)
 
 
 @dataclass(frozen=True)

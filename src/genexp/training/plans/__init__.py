@@ -8,6 +8,7 @@ from genexp.training.plans.ahead import Consensus, Extragradient, Unrolled
 from genexp.training.plans.at_once import GradientReversal, Simultaneous, SingleLoss
 from genexp.training.plans.game import Batch, OnePlayerGame, Plan, TwoPlayerGame
 from genexp.training.plans.in_turn import Alternating, LongTurns, Minimize
+from genexp.training.plans.staged import StagedGame, Stages
 
 __all__ = [
     "Alternating",
@@ -21,6 +22,8 @@ __all__ = [
     "Plan",
     "Simultaneous",
     "SingleLoss",
+    "StagedGame",
+    "Stages",
     "TwoPlayerGame",
     "Unrolled",
 ]
