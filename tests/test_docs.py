@@ -81,11 +81,14 @@ TAKEN_BY = {"prior": ("model=aae",)}
 
 def has_key(key: str) -> bool:
     """Whether a key exists in the default config or with some option of its group."""
-    group = key.split(".")[0]
-    alternatives = [f"{group}={option}" for option in configs.options(group)]
+    group, *inner = key.split(".")
+    alternatives = [(f"{group}={option}", *TAKEN_BY.get(group, ())) for option in configs.options(group)]
+    if inner and (nested := ROOT / "conf" / group / inner[0]).is_dir():  # a group within the options that name it
+        takers = [path.stem for path in nested.parents[0].glob("*.yaml") if inner[0] in path.read_text()]
+        parts = [path.stem for path in nested.glob("*.yaml")]
+        alternatives = [(f"{group}={taker}", f"{group}/{inner[0]}={part}") for taker in takers for part in parts]
     return any(
-        OmegaConf.select(composed(*extra), key, default=composed) is not composed
-        for extra in [(), *((alternative, *TAKEN_BY.get(group, ())) for alternative in alternatives)]
+        OmegaConf.select(composed(*extra), key, default=composed) is not composed for extra in [(), *alternatives]
     )
 
 
