@@ -34,6 +34,8 @@ GAMES = {
 }
 PICTURES = {
     "dynamics_simultaneous": "loss=wasserstein plan=simultaneous",
+    "dynamics_alternating": "loss=wasserstein plan=alternating",
+    "dynamics_extragradient": "loss=wasserstein plan=extragradient",
     "dynamics_r1": "loss=non_saturating penalty=r1 penalty.r1.weight=0.3 plan=alternating",
     "dynamics_gp": "loss=wasserstein penalty=gp penalty.gp.weight=0.2",
 }

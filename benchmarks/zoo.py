@@ -18,14 +18,21 @@ from readme import ROOT, fill
 
 ACROSS = ("penalty", "constraint")
 SHOWN = {"ring8": ("modes", "hq", "mode_kl"), "grid25": ("modes", "hq", "mode_kl"), "digits": ("fd32c", "coverage")}
-LEFT_OF_NULL = "perfect"
+PARTS = {
+    "zoo_f_gan": ("loss=f_gan",),
+    "zoo_likelihood_ratio": ("loss=likelihood_ratio",),
+    "zoo_transport": ("loss=wasserstein", "loss=quadratic_potential"),
+    "zoo_relativistic": ("loss=relativistic",),
+}
+"""Sheets of some losses of the first zoo, for docs/losses.md."""
+FLOOR = "perfect"
 """The anchor whose value is subtracted from a divergence that is not zero for perfect samples."""
 
 
 def rows(table: Mapping[str, Any]) -> list[str]:
     """One line of Markdown for each setting, the best first."""
     names = SHOWN[table["data"]]
-    floors = {a["name"]: a["values"] for a in table["anchors"]}.get(LEFT_OF_NULL, {})
+    floors = {a["name"]: a["values"] for a in table["anchors"]}.get(FLOOR, {})
     heads = [f"{name} - floor" if name == "mode_kl" else name for name in names]
     lines = [f"| loss | penalty | {' | '.join(heads)} | failures | CPU-s |", "|---|---|" + "---:|" * (len(names) + 2)]
     for setting in table["settings"]:
@@ -55,6 +62,11 @@ def _cell(setting: Mapping[str, Any], name: str, floors: Mapping[str, Any]) -> s
     return f"**{text}**" if setting["best"][name] else text
 
 
+def picture(report: Mapping[str, Any], name: str) -> None:
+    """Write a sheet of samples to docs/images/NAME.png."""
+    contact_sheet(report, ACROSS).quantize(48).save(ROOT / "docs" / "images" / f"{name}.png", optimize=True)
+
+
 def main() -> None:
     """Read the sweep, write the block and the picture."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -63,8 +75,11 @@ def main() -> None:
     report = build_report([options.sweep])
     (table,) = report["tables"]
     name = options.sweep.name
-    picture = ROOT / "docs" / "images" / f"{name}.png"
-    contact_sheet(report, ACROSS).quantize(48).save(picture, optimize=True)
+    picture(report, name)
+    if name == "ring8_zoo":
+        for part, losses in PARTS.items():
+            chosen = [setting for setting in table["settings"] if set(losses) & set(setting["label"].split(" "))]
+            picture({**report, "tables": [{**table, "settings": chosen}]}, part)
     minutes = sum(run["seconds"] or 0.0 for run in report["runs"].values()) / 60
     unfinished = sum(setting["unfinished"] for setting in table["settings"])
     remark = (
@@ -76,7 +91,6 @@ def main() -> None:
     reasons = dict.fromkeys(failure["reason"] for setting in table["settings"] for failure in setting["failures"])
     refused = ["", "Why runs failed:", "", *(f"- {reason}" for reason in reasons)] if reasons else []
     fill(name, [*rows(table), *refused], f"python benchmarks/zoo.py runs/sweeps/{name}", remark)
-    print(picture)
 
 
 if __name__ == "__main__":

@@ -59,7 +59,7 @@ def _block(table: Mapping[str, Any], runs: Mapping[str, Any], across: Sequence[s
         for i, row in enumerate(rows):
             _write(draw, (GAP, head + i * tall + SIDE // 2 - LINE), row.split(" "), MARGIN - 2 * GAP, font)
         for j, column in enumerate(columns):
-            _write(draw, (left + j * (SIDE + GAP), LINE), [column], SIDE, font)
+            _write(draw, (left + j * (SIDE + GAP), LINE), column.split(" "), SIDE, font)
     for key, setting in cells.items():
         i, j = places[key]
         corner = left + j * (SIDE + GAP), head + i * tall
