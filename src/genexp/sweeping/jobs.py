@@ -64,7 +64,7 @@ class Request:
 
         Example:
             >>> Request.of(["loss=hinge,wasserstein", "seeds=3", "loss=hinge"])
-            Request(overrides=('loss=hinge',), own=('seeds=3',), preset=None)
+            Request(overrides=('loss=hinge',), own=('seeds=3',), preset=None, alternatives={})
         """
         given: dict[str, str] = {}
         together: dict[str, Alternatives] = {}
