@@ -31,12 +31,7 @@ class Started:
         self.args = ["genexp", *arguments]
         self._out = Path(mkdtemp(prefix="out-", dir=cwd.parent)) / "stdout"
         os.mkfifo(self._out)
-        kind = multiprocessing.get_context("forkserver")
-        kind.set_forkserver_preload([PRELOADED])
-        self._process = kind.Process(
-            target=_work, args=(self.args, str(cwd), dict(env), str(self._out), str(self._out))
-        )
-        self._process.start()
+        self._process = _forked(self.args, cwd, env, self._out, self._out)
         self.stdout = self._out.open()  # waits until the other end is open
 
     @property
@@ -75,11 +70,8 @@ class Started:
 def run(arguments: Sequence[str], cwd: Path, env: Mapping[str, str], timeout: float) -> subprocess.CompletedProcess:
     """`genexp ARGUMENTS` to its end."""
     out = Path(mkdtemp(prefix="out-", dir=cwd.parent))
-    kind = multiprocessing.get_context("forkserver")
-    kind.set_forkserver_preload([PRELOADED])
-    places = [out / "stdout", out / "stderr"]
-    process = kind.Process(target=_work, args=(["genexp", *arguments], str(cwd), dict(env), *map(str, places)))
-    process.start()
+    places = out / "stdout", out / "stderr"
+    process = _forked(["genexp", *arguments], cwd, env, *places)
     process.join(timeout)
     if process.exitcode is None:
         process.kill()
@@ -101,6 +93,16 @@ def cold(arguments: Sequence[str], cwd: Path, env: Mapping[str, str]) -> subproc
     """`genexp ARGUMENTS` in a new interpreter."""
     command = [sys.executable, "-m", "genexp", *arguments]
     return subprocess.Popen(command, cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def _forked(
+    arguments: list[str], cwd: Path, env: Mapping[str, str], stdout: Path, stderr: Path
+) -> multiprocessing.Process:
+    kind = multiprocessing.get_context("forkserver")
+    kind.set_forkserver_preload([PRELOADED])
+    process = kind.Process(target=_work, args=(arguments, str(cwd), dict(env), str(stdout), str(stderr)))
+    process.start()
+    return process
 
 
 def _work(arguments: list[str], cwd: str, env: dict[str, str], stdout: str, stderr: str) -> None:

@@ -28,7 +28,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genexp.errors import UserError
-from genexp.models.base import Regime
 from genexp.models.gan import GAN
 from genexp.models.priors import Normal, Prior
 from genexp.objectives.adversarial import AdversarialLoss
@@ -114,18 +113,10 @@ class AAE(GAN):
         self.num_classes = classes if labelled else None
         self.reads_index = 0 < labelled < 1
 
-    def prepare(self, regime: Regime) -> None:
-        """Take up the way to be trained.
-
-        Raises:
-            UserError: if the plan does not fit, or shows the autoencoder nothing but the critic's loss.
-        """
-        if getattr(regime.plan, "zero_sum", False):
-            raise UserError(
-                f"plan={type(regime.plan).__name__} gives the autoencoder the critic's loss alone, and nothing to "
-                "reconstruct: use plan=single_loss."
-            )
-        super().prepare(regime)
+    @property
+    def irreversible(self) -> str:
+        """The autoencoder reconstructs, too."""
+        return "gives the autoencoder the critic's loss alone, and nothing to reconstruct"
 
     # --- the game ---------------------------------------------------------------------------------------------------
 

@@ -134,7 +134,7 @@ class ALI(EncoderGAN):
 
     def generate(self, batch: Batch) -> Tensor:
         """Samples, their latents and the latents of the batch's data, (B, D + 2 * latent_dim)."""
-        drawn = batch["latents"] if "latents" in batch else self._latents(batch)
+        drawn = self._latents_of(batch)
         z, noise = drawn.tensor_split([self.latent_dim], dim=1)
         return join(self.generator(z), z, self.code(batch["x"], noise))
 

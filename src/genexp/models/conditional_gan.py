@@ -35,7 +35,6 @@ from typing import Any
 from torch import Tensor, nn
 
 from genexp.errors import UserError
-from genexp.models.base import Regime
 from genexp.models.gan import GAN
 from genexp.objectives.adversarial import AdversarialLoss
 from genexp.objectives.conditioning import CriticConditioning
@@ -97,25 +96,20 @@ class ConditionalGAN(GAN):
         )
         self.num_classes, self.conditioning = num_classes, critic_conditioning
 
-    def prepare(self, regime: Regime) -> None:
-        """Take up the way to be trained.
-
-        Raises:
-            UserError: if the plan does not fit the players, the losses or the conditioning.
-        """
-        super().prepare(regime)
-        if getattr(regime.plan, "zero_sum", False) and self.conditioning.cooperates:
-            raise UserError(
-                f"plan={type(regime.plan).__name__} turns the critic's gradient round for the generator, but both want "
-                "samples of the class that was asked for: use plan=single_loss."
-            )
+    @property
+    def irreversible(self) -> str | None:
+        """Some conditionings have the players work together."""
+        return (
+            "turns the critic's gradient round for the generator, but both want samples of the class that was asked for"
+            if self.conditioning.cooperates
+            else None
+        )
 
     # --- the game ---------------------------------------------------------------------------------------------------
 
     def generate(self, batch: Batch) -> Tensor:
         """Fakes of the classes of the batch, (B, *shape)."""
-        z = batch["latents"] if "latents" in batch else self._latents(batch)
-        return self.generator(z, batch["y"])
+        return self.generator(self._latents_of(batch), batch["y"])
 
     def _judge(self, x: Tensor, batch: Batch) -> Tensor:
         return self.critic(x, batch["y"].repeat(len(x) // len(batch["y"])))
@@ -128,14 +122,6 @@ class ConditionalGAN(GAN):
         return self.conditioning.generator_term(batch["y"], fake[:, -self.num_classes :])
 
     # --- what a trained one can do ----------------------------------------------------------------------------------
-
-    def sample(self, n: int, y: Tensor | None = None, seed: int | None = None, temperature: float = 1.0) -> Tensor:
-        """Draw `n` samples, (n, *shape), of classes `y` (n,), or of all classes in turn.
-
-        Raises:
-            UserError: `y` is not one class for each sample.
-        """
-        return self.decode(self.latents(n, seed, temperature), y)
 
     def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """Data of latents (B, latent_dim) and classes (B,), or of all classes in turn, (B, *shape).

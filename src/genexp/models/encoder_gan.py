@@ -10,8 +10,6 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from genexp.errors import UserError
-from genexp.models.base import Regime
 from genexp.models.gan import GAN
 from genexp.models.vae import LOG_VARIANCE_RANGE
 from genexp.objectives.adversarial import AdversarialLoss
@@ -63,18 +61,17 @@ class EncoderGAN(GAN):
         """The critic, and the generator with its encoder."""
         return {"critic": self.critic, "generator": nn.ModuleDict({"decoder": self.generator, "encoder": self.encoder})}
 
-    def prepare(self, regime: Regime) -> None:
-        """Take up the way to be trained.
-
-        Raises:
-            UserError: if the plan does not fit the players, the losses or the penalties.
-        """
-        super().prepare(regime)
-        if getattr(regime.plan, "zero_sum", False) and not self.reversible:
-            raise UserError(
-                f"plan={type(regime.plan).__name__} gives the generator and the encoder the critic's gradient turned "
-                f"round and nothing else, but {type(self).__name__} trains them on more: use plan=single_loss."
+    @property
+    def irreversible(self) -> str | None:
+        """The player has terms that are no part of the contest, unless the family says otherwise."""
+        return (
+            None
+            if self.reversible
+            else (
+                "gives the generator and the encoder the critic's gradient turned round and nothing else, but "
+                f"{type(self).__name__} trains them on more"
             )
+        )
 
     # --- what a family provides -------------------------------------------------------------------------------------
 

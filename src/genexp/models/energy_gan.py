@@ -82,7 +82,7 @@ class EnergyGAN(EncoderGAN):
 
     def generate(self, batch: Batch) -> Tensor:
         """Samples with the latents that they were made from, (B, D + latent_dim)."""
-        z = batch["latents"] if "latents" in batch else self._latents(batch)
+        z = self._latents_of(batch)
         return join(self.generator(z), z)
 
     def contest(self, batch: Batch, fakes: Tensor) -> tuple[Batch, Tensor]:

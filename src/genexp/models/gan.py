@@ -20,8 +20,9 @@ import torch
 from torch import Tensor, nn
 
 from genexp.errors import UserError
-from genexp.models.base import GenerativeModel, Regime
+from genexp.models.base import Regime
 from genexp.models.compatibility import check_head, check_parts, check_plan
+from genexp.models.latent import LatentVariableModel
 from genexp.networks.normalisation import batch_coupled
 from genexp.objectives.adversarial import AdversarialLoss, single_loss
 from genexp.objectives.augmentation import NoAugmentation
@@ -32,7 +33,7 @@ from genexp.training.plans import Batch
 from genexp.training.strategy import mean_over_ranks
 
 
-class GAN(GenerativeModel):
+class GAN(LatentVariableModel):
     """A generator against a critic.
 
     Arguments:
@@ -52,6 +53,11 @@ class GAN(GenerativeModel):
 
     averaged: ClassVar[tuple[str, ...]] = ("generator",)
     default_plan = "alternating"
+
+    @property
+    def irreversible(self) -> str | None:
+        """Why the critic's gradient turned round is not the generator's, beside what the loss says; None if it is."""
+        return None
 
     def __init__(
         self,
@@ -95,6 +101,8 @@ class GAN(GenerativeModel):
             UserError: if the plan does not fit the players, the losses or the penalties.
         """
         super().prepare(regime)
+        if self.irreversible and getattr(regime.plan, "zero_sum", False):
+            raise UserError(f"plan={type(regime.plan).__name__} {self.irreversible}: use plan=single_loss.")
         check_plan(regime.plan, regime.optimizer, self.loss, self.penalties)
 
     def players(self) -> dict[str, nn.Module]:
@@ -111,11 +119,14 @@ class GAN(GenerativeModel):
 
     def generate(self, batch: Batch) -> Tensor:
         """Fakes, as many as the batch has real data, (B, *shape): of the batch's latents, or of fresh ones."""
-        return self.generator(batch["latents"] if "latents" in batch else self._latents(batch))
+        return self.generator(self._latents_of(batch))
 
     def with_latents(self, batch: Batch) -> Batch:
         """The batch with latents drawn for it, which `generate` then takes each time."""
         return {**batch, "latents": self._latents(batch)}
+
+    def _latents_of(self, batch: Batch) -> Tensor:
+        return batch["latents"] if "latents" in batch else self._latents(batch)
 
     def _latents(self, batch: Batch) -> Tensor:
         return self.random.normal(len(batch["x"]), self.latent_dim)
@@ -255,14 +266,6 @@ class GAN(GenerativeModel):
 
     # --- what a trained one can do ----------------------------------------------------------------------------------
 
-    def sample(self, n: int, y: Tensor | None = None, seed: int | None = None, temperature: float = 1.0) -> Tensor:
-        """Draw `n` samples, (n, *shape)."""
-        return self.decode(self.latents(n, seed, temperature))
-
-    def latents(self, n: int, seed: int | None = None, temperature: float = 1.0) -> Tensor:
-        """Standard normal latents, (n, latent_dim)."""
-        return temperature * torch.randn(n, self.latent_dim, device=self.device, generator=self.generator_for(seed))
-
-    def decode(self, z: Tensor) -> Tensor:
+    def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """Data of latents, (B, latent_dim) -> (B, *shape)."""
         return self.generator(z)

@@ -29,8 +29,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genexp.errors import UserError
-from genexp.models.base import GenerativeModel, Regime
+from genexp.models.base import Regime
 from genexp.models.imle import check
+from genexp.models.latent import LatentVariableModel
 from genexp.networks.latents import Latents
 from genexp.objectives.distances import Distance
 from genexp.objectives.neighbours import nearest
@@ -41,7 +42,7 @@ TABLE = 101
 """The stream of random numbers that the latents start from."""
 
 
-class GLO(GenerativeModel):
+class GLO(LatentVariableModel):
     """A generator and a latent for each training sample.
 
     Arguments:
@@ -96,10 +97,6 @@ class GLO(GenerativeModel):
 
     # --- what a trained one can do ----------------------------------------------------------------------------------
 
-    def sample(self, n: int, y: Tensor | None = None, seed: int | None = None, temperature: float = 1.0) -> Tensor:
-        """Draw `n` samples, (n, *shape)."""
-        return self.decode(self.latents(n, seed, temperature))
-
     def latents(self, n: int, seed: int | None = None, temperature: float = 1.0) -> Tensor:
         """Draws of the Gaussian that fits the training samples' latents best, (n, latent_dim)."""
         rows = F.normalize(self.table(), dim=1)
@@ -109,7 +106,7 @@ class GLO(GenerativeModel):
         noise = torch.randn(n, self.latent_dim, device=self.device, generator=self.generator_for(seed))
         return mean + temperature * noise @ root.T
 
-    def decode(self, z: Tensor) -> Tensor:
+    def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """Data of latents, (B, latent_dim) -> (B, *shape); only their direction counts."""
         return self.decoder(F.normalize(z, dim=1))
 

@@ -22,12 +22,13 @@ from torch import Tensor, nn
 
 from genexp.errors import UserError
 from genexp.models.base import GenerativeModel
+from genexp.models.latent import LatentVariableModel
 from genexp.objectives.distances import Distance
 from genexp.objectives.neighbours import nearest
 from genexp.training.plans import Batch
 
 
-class IMLE(GenerativeModel):
+class IMLE(LatentVariableModel):
     """A generator that brings to each datum the nearest of many samples.
 
     Arguments:
@@ -72,15 +73,7 @@ class IMLE(GenerativeModel):
         self.record("loss/nearest", loss)
         return loss
 
-    def sample(self, n: int, y: Tensor | None = None, seed: int | None = None, temperature: float = 1.0) -> Tensor:
-        """Draw `n` samples, (n, *shape)."""
-        return self.decode(self.latents(n, seed, temperature))
-
-    def latents(self, n: int, seed: int | None = None, temperature: float = 1.0) -> Tensor:
-        """Standard normal latents, (n, latent_dim)."""
-        return temperature * torch.randn(n, self.latent_dim, device=self.device, generator=self.generator_for(seed))
-
-    def decode(self, z: Tensor) -> Tensor:
+    def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """Data of latents, (B, latent_dim) -> (B, *shape)."""
         return self.decoder(z)
 

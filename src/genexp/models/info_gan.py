@@ -122,14 +122,6 @@ class InfoGAN(TracedGAN):
         """
         return None if y is None else super().classes(n, y)
 
-    def sample(self, n: int, y: Tensor | None = None, seed: int | None = None, temperature: float = 1.0) -> Tensor:
-        """Draw `n` samples, (n, *shape); `y` (n,) sets the first categorical part.
-
-        Raises:
-            UserError: `y` is not one value for each sample.
-        """
-        return self.decode(self.latents(n, seed, temperature), y)
-
     def latents(self, n: int, seed: int | None = None, temperature: float = 1.0) -> Tensor:
         """Noise and codes, (n, noise and code dimensions); `temperature` scales all but the categorical parts."""
         generator = self.generator_for(seed)

@@ -2,8 +2,6 @@
 
 from torch import Tensor
 
-from genexp.errors import UserError
-from genexp.models.base import Regime
 from genexp.models.gan import GAN
 from genexp.networks.joint import join, part
 from genexp.training.plans import Batch
@@ -15,22 +13,14 @@ class TracedGAN(GAN):
     A family's terms find the latents of the samples in `batch["z"]`, (B, latent_dim). The arguments are those of `GAN`.
     """
 
-    def prepare(self, regime: Regime) -> None:
-        """Take up the way to be trained.
-
-        Raises:
-            UserError: if the plan does not fit the players, the losses or the penalties.
-        """
-        super().prepare(regime)
-        if getattr(regime.plan, "zero_sum", False):
-            raise UserError(
-                f"plan={type(regime.plan).__name__} turns the critic's gradient round for the generator, but both want "
-                "latents to be read back well: use plan=single_loss."
-            )
+    @property
+    def irreversible(self) -> str:
+        """Both players want the same of the latents."""
+        return "turns the critic's gradient round for the generator, but both want latents to be read back well"
 
     def generate(self, batch: Batch) -> Tensor:
         """Samples with the latents that they were made from, (B, D + latent_dim)."""
-        z = batch["latents"] if "latents" in batch else self._latents(batch)
+        z = self._latents_of(batch)
         return join(self.generator(z), z)
 
     def critic_loss(self, batch: Batch, fakes: Tensor) -> Tensor:

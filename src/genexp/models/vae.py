@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from genexp.errors import UserError
-from genexp.models.base import GenerativeModel
+from genexp.models.latent import LatentVariableModel
 from genexp.objectives.likelihood import (
     ELBO,
     LEBESGUE,
@@ -54,7 +54,7 @@ class GaussianNoise(nn.Module):
         return gaussian_log_prob(x, mean, self.log_variance.clamp(*LOG_VARIANCE_RANGE).expand_as(mean))
 
 
-class VAE(GenerativeModel):
+class VAE(LatentVariableModel):
     """A Gaussian encoder and decoder, trained on the ELBO.
 
     Arguments:
@@ -116,22 +116,17 @@ class VAE(GenerativeModel):
 
     # --- what a trained one can do ----------------------------------------------------------------------------------
 
-    def sample(self, n: int, y: Tensor | None = None, seed: int | None = None, temperature: float = 1.0) -> Tensor:
-        """The decoder's means at `n` latents of the prior, (n, *shape); pixel noise would only blur them."""
-        return self.decode(self.latents(n, seed, temperature))
-
-    def latents(self, n: int, seed: int | None = None, temperature: float = 1.0) -> Tensor:
-        """Draws of the prior, standard normal, (n, latent_dim)."""
-        return temperature * torch.randn(n, self.latent_dim, device=self.device, generator=self.generator_for(seed))
-
     def encode(self, x: Tensor) -> Tensor:
         """Posterior means, (B, *shape) -> (B, latent_dim)."""
         if self.levels is not None:  # a grey level stands at the centre of its bin
             x = ((x + 1.0) * (self.levels - 1) + 1.0) / self.levels - 1.0
         return self.posterior(x)[0]
 
-    def decode(self, z: Tensor) -> Tensor:
-        """Means of $p(x|z)$, (B, latent_dim) -> (B, *shape), with grey levels where the data have them."""
+    def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        """Means of $p(x|z)$, (B, latent_dim) -> (B, *shape), with grey levels where the data have them.
+
+        Samples are these means; pixel noise would only blur them.
+        """
         y = self.decoder(z)
         return y if self.levels is None else ((y + 1.0) * self.levels - 1.0) / (self.levels - 1) - 1.0
 

@@ -89,7 +89,7 @@ class VAEGAN(EncoderGAN):
 
     def generate(self, batch: Batch) -> Tensor:
         """Samples, and after them reconstructions whose latents are constants, (2B, *shape)."""
-        z, noise = (batch["latents"] if "latents" in batch else self._latents(batch)).chunk(2, dim=1)
+        z, noise = self._latents_of(batch).chunk(2, dim=1)
         with torch.no_grad():
             codes = self.code(batch["x"], noise)
         return self.generator(torch.cat([z, codes]))
