@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from genexp import config
+from genexp import catalogue
 
 TINY = [
     "dataset=ring8",
@@ -107,4 +107,4 @@ class Case:
         return self.model if self.plan is None else f"{self.model}-{self.plan}"
 
 
-CASES = [Case(model, plan) for model in config.options("model") for plan in PLANS.get(model, (None,))]
+CASES = [Case(model, plan) for model in catalogue.options("model") for plan in PLANS.get(model, (None,))]

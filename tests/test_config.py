@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from omegaconf import open_dict
 
+from genexp import catalogue
 from genexp import config as configs
 from genexp.assembly import Hardware, build_model, build_session
 from genexp.errors import UserError
@@ -51,7 +52,7 @@ BUILT = (
     "logger",
 )
 BUILT += ("launcher", "search", "health")
-OPTIONS = [(g, o) for g in configs.groups() for o in configs.options(g) if g not in ("paths", "experiment", "game")]
+OPTIONS = [(g, o) for g in catalogue.groups() for o in catalogue.options(g) if g not in ("paths", "experiment", "game")]
 
 
 def needs(group: str, option: str) -> list[str]:
@@ -96,7 +97,7 @@ def test_a_misspelt_key_in_any_file_fails(group, option):
             configs.build(config[part], part)
 
 
-@pytest.mark.parametrize("experiment", configs.options("experiment"))
+@pytest.mark.parametrize("experiment", catalogue.options("experiment"))
 def test_every_experiment_trains_two_steps(experiment, tmp_path):
     short = ["max_steps=2", "log_every=1", "score_every=2", "logger=none", "progress=false"]
     short += ["plan.boundaries=[1]"] if experiment == "digits_glann" else []  # a step for each stage

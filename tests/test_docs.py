@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
+from genexp import catalogue
 from genexp import config as configs
 from genexp.cli import COMMANDS
 from genexp.commands import dynamics, evaluate, explore, export, report, sample, wandb
@@ -22,6 +23,7 @@ from genexp.dynamics.settings import PARTS, compose_dynamics
 from genexp.errors import UserError
 from genexp.evaluation.anchors import ANCHORS
 from genexp.evaluation.registry import ARROWS, METRICS
+from genexp.schema import TrainConfig
 from genexp.sweeping.jobs import Request
 from genexp.sweeping.space import Space
 
@@ -29,7 +31,7 @@ ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", flags=re.M | re.S)
-TOP_LEVEL = set(configs.TrainConfig.__dataclass_fields__)
+TOP_LEVEL = set(TrainConfig.__dataclass_fields__)
 SETTINGS = {
     "evaluate": (evaluate.DEFAULTS, evaluate.USAGE),
     "sample": (sample.DEFAULTS, sample.USAGE),
@@ -82,7 +84,7 @@ TAKEN_BY = {"prior": ("model=aae",)}
 def has_key(key: str) -> bool:
     """Whether a key exists in the default config or with some option of its group."""
     group, *inner = key.split(".")
-    alternatives = [(f"{group}={option}", *TAKEN_BY.get(group, ())) for option in configs.options(group)]
+    alternatives = [(f"{group}={option}", *TAKEN_BY.get(group, ())) for option in catalogue.options(group)]
     if inner and (nested := ROOT / "conf" / group / inner[0]).is_dir():  # a group within the options that name it
         takers = [path.stem for path in nested.parents[0].glob("*.yaml") if inner[0] in path.read_text()]
         parts = [path.stem for path in nested.glob("*.yaml")]
@@ -95,10 +97,10 @@ def has_key(key: str) -> bool:
 def options_table() -> str:
     """Groups, options and the first comment of each option's file, in Markdown."""
     lines = ["| group | option | what it is |", "|---|---|---|"]
-    for group in configs.groups():
-        for i, option in enumerate(configs.options(group)):
+    for group in catalogue.groups():
+        for i, option in enumerate(catalogue.options(group)):
             name = f"`{group}`" if i == 0 else ""
-            lines.append(f"| {name} | `{option}` | {configs.describe(group, option)} |")
+            lines.append(f"| {name} | `{option}` | {catalogue.describe(group, option)} |")
     return "\n".join(lines)
 
 
@@ -163,7 +165,7 @@ def test_every_command_line_is_understood(page, line, user_folder):
             run_and_settings(words[1:], dynamics.DEFAULTS, dynamics.USAGE)
     elif words[0] == "list":
         config_dir = take_option(words, "--config-dir")
-        assert all(group == "runs" or configs.options(group, config_dir) for group in words[1:])
+        assert all(group == "runs" or catalogue.options(group, config_dir) for group in words[1:])
     else:
         assert words.pop(0) == "train"
         config_dir = take_option(words, "--config-dir")
@@ -188,9 +190,9 @@ def test_every_mentioned_key_exists(span):
     key, _, value = span.partition("=")
     if value and key in SETTINGS["sample"][0] | SETTINGS["evaluate"][0] and key not in TOP_LEVEL:
         return
-    if key in configs.groups():
-        options = re.findall(r"\w+", value) or configs.options(key)
-        assert set(options) <= set(configs.options(key))
+    if key in catalogue.groups():
+        options = re.findall(r"\w+", value) or catalogue.options(key)
+        assert set(options) <= set(catalogue.options(key))
     elif key.count(".") and value and not has_key(key):
         raise UserError(f"no config has {key}")
     else:

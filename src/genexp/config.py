@@ -3,15 +3,14 @@
 No function here imports torch: help, completion and a misspelt key are answered before that.
 """
 
-import difflib
 import hashlib
 import json
 import os
 import re
 import tempfile
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, fields
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,12 +19,15 @@ import yaml
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
-from hydra.errors import HydraException, InstantiationException, OverrideParseException
+from hydra.errors import HydraException, InstantiationException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from genexp import atomic
+from genexp.catalogue import conf_dir, groups
 from genexp.errors import UserError
+from genexp.schema import TrainConfig
+from genexp.sentences import first_line, nearest_word, sentence
 from genexp.templates import Template, shape_and_values
 
 OF_A_SWEEP = ("seeds", "sweep", "launcher", "search")
@@ -34,51 +36,6 @@ NOT_IDENTITY = ("paths", "logger", "run_dir", "resume", "progress", "name", *OF_
 """Top-level keys that do not change what is computed: left out of a run's identity."""
 NOT_IDENTITY_ANYWHERE = ("cache_dir", "num_workers", "timeout_s")
 """Keys of any group that do not change what is computed."""
-
-
-@dataclass
-class TrainConfig:
-    """The root of `conf/train.yaml`: its keys and their types; the groups check their own keys when they are built."""
-
-    seed: int = 0
-    batch_size: int = 64
-    max_steps: int = 1000
-    log_every: int = 50
-    score_every: int = 500
-    checkpoint_every: int = 500
-    keep_checkpoints: int = 2
-    name: str | None = None
-    run_dir: str | None = None
-    resume: str | None = None
-    progress: bool = True
-    dataset: Any = None
-    network: Any = None
-    model: Any = None
-    loss: Any = None
-    head: Any = None
-    prior: Any = None
-    penalty: dict[str, Any] = field(default_factory=dict)
-    constraint: Any = None
-    augment: Any = None
-    plan: Any = None
-    optimizer: Any = None
-    schedule: Any = None
-    ema: Any = None
-    health: Any = None
-    trainer: Any = None
-    evaluation: Any = None
-    logger: Any = None
-    paths: Any = None
-    seeds: int | None = None
-    sweep: str | None = None
-    launcher: Any = None
-    search: Any = None
-
-
-def conf_dir() -> Path:
-    """The folder of genexp's own configs: beside the package in a wheel, at the top of the repository in a checkout."""
-    inside = Path(__file__).parent / "conf"
-    return inside if inside.is_dir() else Path(__file__).parents[2] / "conf"
 
 
 def user_cache() -> str:
@@ -204,14 +161,14 @@ def _compose(
     try:
         composed = compose(root, overrides=[*search, *overrides], return_hydra_config=True)
     except (HydraException, OmegaConfBaseException) as error:
-        raise UserError(_sentence(error, config_dir, root)) from error
+        raise UserError(sentence(error, config_dir, root)) from error
     choices = {str(k): str(v) for k, v in composed.hydra.runtime.choices.items() if not str(k).startswith("hydra/")}
     OmegaConf.set_struct(composed, False)
     del composed["hydra"]
     known = [found.name for found in fields(schema)]
     for key in composed:
         if key not in known:
-            raise UserError(f"There is no key {key!s} in the config:{_nearest(str(key), known) or ' remove it.'}")
+            raise UserError(f"There is no key {key!s} in the config:{nearest_word(str(key), known) or ' remove it.'}")
     _drop_idle_penalties(composed, overrides)
     OmegaConf.set_struct(composed, True)
     return composed, choices
@@ -234,7 +191,7 @@ def _resolving() -> Iterator[None]:
     try:
         yield
     except OmegaConfBaseException as error:
-        raise UserError(f"The config does not resolve: {_first_line(error)}.") from error
+        raise UserError(f"The config does not resolve: {first_line(error)}.") from error
 
 
 def _checked(plain: dict[str, Any], choices: dict[str, str]) -> Composed:
@@ -306,31 +263,7 @@ def build(node: Any, where: str) -> Any:
             cause = cause.__cause__
         if isinstance(cause, UserError):
             raise cause from None
-        raise UserError(f"{where} does not build: {_first_line(cause or error)}.") from error
-
-
-def options(group: str, config_dir: str | None = None) -> list[str]:
-    """The options of a group, the user's own included."""
-    folders = [conf_dir(), *([Path(config_dir)] if config_dir else [])]
-    names = {path.stem for folder in folders for path in (folder / group).glob("*.yaml")}
-    return sorted(names)
-
-
-def groups(config_dir: str | None = None) -> list[str]:
-    """The groups, in the order of their folders' names."""
-    folders = [conf_dir(), *([Path(config_dir)] if config_dir else [])]
-    return sorted({path.name for folder in folders for path in folder.iterdir() if path.is_dir()})
-
-
-def describe(group: str, option: str, config_dir: str | None = None) -> str:
-    """The first comment of an option's file: what it is."""
-    for folder in [*([Path(config_dir)] if config_dir else []), conf_dir()]:
-        path = folder / group / f"{option}.yaml"
-        if path.is_file():
-            comments = [line for line in path.read_text().splitlines() if line.startswith("#")]
-            comments = [line.lstrip("# ").strip() for line in comments if "@package" not in line]
-            return comments[0] if comments else ""
-    return ""
+        raise UserError(f"{where} does not build: {first_line(cause or error)}.") from error
 
 
 def _check_ranges(config: Mapping[str, Any]) -> None:
@@ -342,58 +275,6 @@ def _check_ranges(config: Mapping[str, Any]) -> None:
     for key in ("score_every", "seed"):
         if config[key] < 0:
             raise UserError(f"{key}={config[key]} is out of range: give 0 or more.")
-
-
-def _first_line(error: BaseException) -> str:
-    line = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-    return line.strip().rstrip(".")
-
-
-def _nearest(word: str, known: Sequence[str]) -> str:
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    return f" did you mean {close[0]}?" if close else ""
-
-
-def _sentence(error: Exception, config_dir: str | None, root: str) -> str:
-    """One sentence for one of Hydra's or OmegaConf's errors."""
-    text = f"{error}\n{error.__cause__ or ''}"
-    if isinstance(error, OverrideParseException):
-        return f"{error.override} does not parse: {_first_line(error)}."
-    if found := re.search(r"Could not find '([\w.-]+)/([^']*)'", text):
-        group, option = found.groups()
-        known = options(group, config_dir)
-        return f"There is no {group}={option}:{_nearest(option, known)} The options are {', '.join(known)}."
-    if found := re.search(r"Could not override '([^']+)'", text):
-        key = found[1]
-        if key in groups(config_dir):
-            return f"{key} takes one of {', '.join(options(key, config_dir))}."
-        return f"There is no key {key} in the config:{_nearest_key(key, config_dir, root)}"
-    full_key = re.search(r"full_key: ([\w.\[\]-]+)", text)
-    if full_key and re.search(r"Key '[^']*' (is )?not in", text):
-        return f"There is no key {full_key[1]} in the config:{_nearest_key(full_key[1], config_dir, root)}"
-    if found := re.search(r"Interpolation key '([^']+)' not found", text):
-        return f"The config refers to {found[1]}, which does not exist: mend the interpolation or add the key."
-    reason = _first_line(error.__cause__ or error)
-    if full_key:
-        return f"{full_key[1]} has a wrong value: {reason}."
-    return f"The config does not compose: {reason}."
-
-
-def _nearest_key(key: str, config_dir: str | None, root: str) -> str:
-    """A suggestion for a misspelt key, from its neighbours in the default config."""
-    parent, _, leaf = key.lstrip("+~").rpartition(".")
-    group, _, option = parent.partition(".")
-    if group == "penalty" and option in options("penalty", config_dir):
-        return f" choose that penalty with penalty={option}."
-    node: Any = None
-    if parent:
-        with suppress(HydraException, OmegaConfBaseException):  # a suggestion is no reason to fail
-            node = OmegaConf.select(compose(root), parent)
-    if isinstance(node, DictConfig):
-        close = "" if leaf in node else _nearest(key, [f"{parent}.{name!s}" for name in node])
-        return close or f" the chosen {parent} does not take it."
-    known = [*map(str, compose(root)), *(["experiment"] if root == "train" else [])]
-    return _nearest(leaf, known) or f" the config has {', '.join(known)}."
 
 
 def save_yaml(plain: dict[str, Any], path: Path) -> None:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from tests.dynamics.cases import arena, double
 
-from genexp import config as configs
+from genexp import catalogue
 from genexp.dynamics.arena import neutral_score
 from genexp.errors import UserError
 from genexp.objectives.adversarial import Hinge, LeastSquares, NonSaturating, Wasserstein
@@ -62,7 +62,7 @@ def test_the_score_of_a_critic_that_tells_nothing(loss, score):
     assert neutral_score(loss) == pytest.approx(score, abs=1e-12)
 
 
-@pytest.mark.parametrize("game", configs.options("game"))
+@pytest.mark.parametrize("game", catalogue.options("game"))
 @pytest.mark.parametrize(
     "loss", ["non_saturating", "saturating", "hinge", "least_squares", "wasserstein", "relativistic"]
 )

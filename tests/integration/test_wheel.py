@@ -38,7 +38,7 @@ def test_the_wheel_trains_outside_the_repository(tmp_path, environment):
         return done.stdout
 
     where = subprocess.run(
-        [sys.executable, "-c", "import genexp, genexp.config as c; print(genexp.__file__, c.conf_dir())"],
+        [sys.executable, "-c", "import genexp, genexp.catalogue as c; print(genexp.__file__, c.conf_dir())"],
         cwd=outside,
         env={**environment, "PYTHONPATH": str(site)},
         capture_output=True,

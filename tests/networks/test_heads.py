@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from genexp import catalogue
 from genexp import config as configs
 from genexp.errors import UserError
 from genexp.networks.dcgan import DCGANEncoder
@@ -134,7 +135,7 @@ def test_what_cannot_have_the_head_is_refused():
         cascade(nn.Linear(2, 3), 3)
 
 
-@pytest.mark.parametrize("option", configs.options("network"))
+@pytest.mark.parametrize("option", catalogue.options("network"))
 def test_every_network_takes_the_head(option):
     """With one head the critic is what it was, whatever its last layer does to its weights."""
     torch.set_default_dtype(torch.float32)

@@ -2,7 +2,7 @@
 
 import sys
 
-from genexp import config
+from genexp import catalogue, config
 from genexp.commands.arguments import refuse_unknown_flags, take_flag, take_option
 from genexp.errors import UserError
 
@@ -19,17 +19,17 @@ def main(arguments: list[str]) -> int:
     if len(arguments) > 1:
         raise UserError(f"genexp list takes one word: {USAGE}")
     if not arguments:
-        for group in config.groups(config_dir):
-            print(f"{group:12}  {' '.join(config.options(group, config_dir))}")
+        for group in catalogue.groups(config_dir):
+            print(f"{group:12}  {' '.join(catalogue.options(group, config_dir))}")
         return 0
     if arguments[0] == "runs":
         return _runs()
-    known = config.options(arguments[0], config_dir)
+    known = catalogue.options(arguments[0], config_dir)
     if not known:
-        raise UserError(f"There is no group {arguments[0]}: the groups are {', '.join(config.groups(config_dir))}.")
+        raise UserError(f"There is no group {arguments[0]}: the groups are {', '.join(catalogue.groups(config_dir))}.")
     width = max(map(len, known))
     for option in known:
-        print(f"{option:{width}}  {config.describe(arguments[0], option, config_dir)}".rstrip())
+        print(f"{option:{width}}  {catalogue.describe(arguments[0], option, config_dir)}".rstrip())
     return 0
 
 

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 import yaml
 
 from genexp import config as configs
+from genexp.catalogue import conf_dir
 from genexp.errors import UserError
 
 Alternatives: TypeAlias = tuple[tuple[str, ...], ...]
@@ -33,7 +34,7 @@ def read_preset(path: Path) -> tuple[list[str], dict[str, Alternatives]]:
     Raises:
         UserError: if the file is missing or holds anything else.
     """
-    own = configs.conf_dir().parent / "sweeps" / path.name  # in a checkout as in a wheel
+    own = conf_dir().parent / "sweeps" / path.name  # in a checkout as in a wheel
     if not path.is_file() and path in (Path("sweeps") / path.name, Path(path.name)):
         path = own
     if not path.is_file():
