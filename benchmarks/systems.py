@@ -1,0 +1,162 @@
+"""All systems at equal compute: give each its steps, and write the tables and pictures of docs/systems.md.
+
+    python benchmarks/systems.py budget sweeps/digits_systems.yaml
+    python benchmarks/systems.py budget sweeps/mnist_systems.yaml dataset.path=/data/mnist
+    genexp train -m sweeps/digits_systems.yaml launcher.jobs=2
+    python benchmarks/systems.py table runs/sweeps/digits_systems
+
+`budget` counts the floating-point operations of some steps of each recipe, forwards and backwards, of matrix products
+and convolutions, and rewrites the preset's `max_steps`: every system gets as many operations as the first one. The
+count is of the arithmetic alone, so that it is the same on every machine. `table` writes the block of the page that is
+called like the sweep, and docs/images/NAME.png.
+"""
+
+import argparse
+import re
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
+
+from genexp import config as configs
+from genexp.assembly import build_session
+from genexp.reporting.contact_sheet import contact_sheet
+from genexp.reporting.numbers import number, with_error
+from genexp.reporting.report import build_report
+from genexp.runs import Run
+from genexp.trainer import make_trainer
+from readme import ROOT, fill
+
+STEPS = 24
+"""Steps that are counted: of a system in two stages, half of them in each."""
+SHOWN = ("fd32c", "coverage", "recall", "copy_rate")
+ANCHORS = ("perfect", "copycat", "kde", "gaussian")
+POINT = re.compile(r"  - \{experiment: (\w+), max_steps: (\d+)(?:, plan\.boundaries: \[\d+\])?\}")
+
+
+class Operations(TorchDispatchMode):
+    """Counts the floating-point operations of matrix products and convolutions below it.
+
+    Torch's own `FlopCounterMode` also follows modules, which gradients of gradients do not survive.
+    """
+
+    total = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Do what is asked, and count it."""
+        kwargs = kwargs or {}
+        made = func(*args, **kwargs)
+        formula = flop_registry.get(func._overloadpacket)
+        if formula is not None:
+            self.total += formula(*args, **kwargs, out_val=made)
+        return made
+
+
+def operations(overrides: Sequence[str]) -> float:
+    """Floating-point operations of a step of training, on average over the first ones."""
+    quiet = [f"max_steps={STEPS}", "score_every=0", "logger=none", "health=none", "progress=false"]
+    config = configs.compose_train([*overrides, *quiet]).config
+    with tempfile.TemporaryDirectory() as folder:
+        session = build_session(config)
+        run = Run(Path(folder) / "run")
+        run.create(configs.to_plain(config), {})
+        trainer, _ = make_trainer(session, config, run, None, lambda step: None)
+        with Operations() as counter:
+            trainer.fit(session.model, datamodule=session.data)
+    return counter.total / STEPS
+
+
+def budget(preset: Path, overrides: Sequence[str]) -> None:
+    """Rewrite the steps of a preset's systems, so that all do the arithmetic of the first."""
+    text = preset.read_text()
+    common = {key: value for key, value in yaml.load(text, yaml.BaseLoader).items() if key.startswith("network.")}
+    settings = [*(f"{key}={value}" for key, value in common.items()), *overrides]
+    total: float | None = None
+
+    def steps_of(found: re.Match[str]) -> str:
+        nonlocal total
+        name, staged = found[1], "plan.boundaries" in found[0]
+        own = [f"experiment={name}", *settings, *([f"plan.boundaries=[{STEPS // 2}]"] if staged else [])]
+        cost = operations(own)
+        if total is None:
+            total = cost * int(found[2])
+        steps = max(100, round(total / cost / 20) * 20)
+        print(f"{name}: {cost / 1e9:.3f} GFLOP a step, {steps} steps", flush=True)
+        boundary = f", plan.boundaries: [{steps // 2}]" if staged else ""
+        return f"  - {{experiment: {name}, max_steps: {steps}{boundary}}}"
+
+    preset.write_text(POINT.sub(steps_of, text))
+
+
+def rows(report: Mapping[str, Any]) -> list[str]:
+    """One line of Markdown for each system, the best first, then the anchors."""
+    (table,) = report["tables"]
+    lines = [
+        f"| recipe | steps | {' | '.join(SHOWN)} | failures | CPU-s |",
+        "|---|---:|" + "---:|" * (len(SHOWN) + 2),
+    ]
+    for setting in table["settings"]:
+        first = report["runs"][setting["runs"][0]]
+        steps = report["configs"][setting["id"]]["max_steps"]
+        cells = [_cell(setting, name) for name in SHOWN]
+        failed = f"{len(setting['failures'])} of {setting['n'] + len(setting['failures'])}"
+        seconds = setting["cpu_seconds"]
+        cost = "-" if seconds is None else number(seconds)
+        lines.append(f"| `{first['name']}` | {steps} | {' | '.join(cells)} | {failed} | {cost} |")
+    values = {anchor["name"]: anchor["values"] for anchor in table["anchors"]}
+    for name in ANCHORS:
+        if name in values:
+            cells = ["-" if (value := values[name].get(m)) is None else number(value) for m in SHOWN]
+            lines.append(f"| *{name}* | | {' | '.join(cells)} | | |")
+    return lines
+
+
+def _cell(setting: Mapping[str, Any], name: str) -> str:
+    mean, half_width = setting["mean"].get(name), setting["half_width"].get(name)
+    if mean is None:
+        return "-"
+    text = number(mean) if half_width is None else with_error(mean, half_width)
+    return f"**{text}**" if setting["best"].get(name) else text
+
+
+def write(folder: Path) -> None:
+    """Write a sweep's table and picture."""
+    report = build_report([folder])
+    (table,) = report["tables"]
+    for setting in table["settings"]:  # the recipe's name says what the settings of its label would
+        setting["label"] = report["runs"][setting["runs"][0]]["name"]
+    contact_sheet(report).quantize(64).save(ROOT / "docs" / "images" / f"{folder.name}.png", optimize=True)
+    minutes = sum(run["seconds"] or 0.0 for run in report["runs"].values()) / 60
+    unfinished = sum(setting["unfinished"] for setting in table["settings"])
+    remark = (
+        f"{len(report['runs'])} runs of commit {report['commit']}, {minutes:.0f} minutes of one process in all"
+        + (f", {unfinished} of them unfinished" if unfinished else "")
+        + ". Means over training seeds with the half-widths of their 95 % t-intervals; "
+        + "bold: not separable from the best of the column."
+    )
+    reasons = dict.fromkeys(failure["reason"] for setting in table["settings"] for failure in setting["failures"])
+    refused = ["", "Why runs failed:", "", *(f"- {reason}" for reason in reasons)] if reasons else []
+    fill(
+        folder.name, [*rows(report), *refused], f"python benchmarks/systems.py table runs/sweeps/{folder.name}", remark
+    )
+
+
+def main() -> None:
+    """Count, or write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("budget", "table"))
+    parser.add_argument("path", type=Path, help="a preset to give steps to, or a sweep's folder")
+    parser.add_argument("overrides", nargs="*", help="for what is counted, such as dataset.path=/data/mnist")
+    options = parser.parse_args()
+    if options.what == "budget":
+        budget(options.path, options.overrides)
+    else:
+        write(options.path)
+
+
+if __name__ == "__main__":
+    main()
