@@ -12,6 +12,7 @@ from genexp.assembly import Hardware, build_model, build_session
 from genexp.errors import UserError
 from genexp.runs import Run
 from genexp.trainer import make_trainer
+from tests.stacked import write_digits
 
 NEEDS = {  # what an option needs beside itself
     ("loss", "wasserstein"): ["constraint=clip"],
@@ -97,16 +98,19 @@ def test_a_misspelt_key_in_any_file_fails(group, option):
             configs.build(config[part], part)
 
 
+@pytest.fixture(scope="module")
+def small_mnist(tmp_path_factory):
+    """A folder in MNIST's layout, of 400 images that are grey squares."""
+    return write_digits(tmp_path_factory.mktemp("mnist"))
+
+
 @pytest.mark.parametrize("experiment", catalogue.options("experiment"))
-def test_every_experiment_trains_two_steps(experiment, tmp_path):
+def test_every_experiment_trains_two_steps(experiment, tmp_path, small_mnist):
     short = ["max_steps=2", "log_every=1", "score_every=2", "logger=none", "progress=false"]
-    short += ["plan.boundaries=[1]"] if experiment == "digits_glann" else []  # a step for each stage
+    short += ["plan.boundaries=[1]"] if experiment.endswith("_glann") else []  # a step for each stage
+    if "mnist" in experiment:
+        short += [f"dataset.path={small_mnist}", "evaluation.features.settings.max_steps=2"]
     config = configs.compose_train([f"experiment={experiment}", *short]).config
-    if config.dataset._target_.endswith("HuggingFaceImages") or "path" in config.dataset:
-        local = Path(__file__).parents[2] / "shared" / "data" / "mnist"
-        if not local.is_dir() or "mnist" not in str(config.dataset.path):
-            pytest.skip(f"{config.dataset.path} is not on this machine")
-        config.dataset.path = str(local)
     session = build_session(config)
     before = {name: p.detach().clone() for name, p in session.model.named_parameters()}
     run = Run(tmp_path / "run")
