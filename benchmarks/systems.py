@@ -31,11 +31,11 @@ from genexp.runs import Run
 from genexp.trainer import make_trainer
 from readme import ROOT, fill
 
-STEPS = 24
+STEPS = 12
 """Steps that are counted: of a system in two stages, half of them in each."""
 SHOWN = ("fd32c", "coverage", "recall", "copy_rate")
 ANCHORS = ("perfect", "copycat", "kde", "gaussian")
-POINT = re.compile(r"  - \{experiment: (\w+), max_steps: (\d+)(?:, plan\.boundaries: \[\d+\])?\}")
+POINT = re.compile(r"  - \{experiment: (\w+),((?: [\w.]+: \w+,)*) max_steps: (\d+)(, plan\.boundaries: \[\d+\])?\}")
 
 
 class Operations(TorchDispatchMode):
@@ -73,21 +73,26 @@ def operations(overrides: Sequence[str]) -> float:
 def budget(preset: Path, overrides: Sequence[str]) -> None:
     """Rewrite the steps of a preset's systems, so that all do the arithmetic of the first."""
     text = preset.read_text()
-    common = {key: value for key, value in yaml.load(text, yaml.BaseLoader).items() if key.startswith("network.")}
+    common = {
+        key: value
+        for key, value in yaml.load(text, yaml.BaseLoader).items()
+        if key.startswith(("network.", "dataset."))
+    }
     settings = [*(f"{key}={value}" for key, value in common.items()), *overrides]
     total: float | None = None
 
     def steps_of(found: re.Match[str]) -> str:
         nonlocal total
-        name, staged = found[1], "plan.boundaries" in found[0]
-        own = [f"experiment={name}", *settings, *([f"plan.boundaries=[{STEPS // 2}]"] if staged else [])]
-        cost = operations(own)
+        name, others, steps, staged = found.groups()
+        own = [f"experiment={name}", *settings, *re.findall(r"[\w.]+: \w+", others)]
+        own = [setting.replace(": ", "=") for setting in own]
+        cost = operations([*own, *([f"plan.boundaries=[{STEPS // 2}]"] if staged else [])])
         if total is None:
-            total = cost * int(found[2])
-        steps = max(100, round(total / cost / 20) * 20)
+            total = cost * int(steps)
+        steps = round(total / cost / 20) * 20
         print(f"{name}: {cost / 1e9:.3f} GFLOP a step, {steps} steps", flush=True)
         boundary = f", plan.boundaries: [{steps // 2}]" if staged else ""
-        return f"  - {{experiment: {name}, max_steps: {steps}{boundary}}}"
+        return f"  - {{experiment: {name},{others} max_steps: {steps}{boundary}}}"
 
     preset.write_text(POINT.sub(steps_of, text))
 

@@ -1,5 +1,6 @@
 """What a person gets from the words alone: quickly, and without torch."""
 
+import os
 import subprocess
 import sys
 import time
@@ -65,3 +66,12 @@ def test_the_resolved_config_is_printed(capsys):
     text = capsys.readouterr().out
     assert "seed: 7" in text
     assert "${" not in text
+
+
+def test_a_reader_that_has_seen_enough_is_no_error():
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "genexp", "list", "experiment"]
+    result = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True)
+    os.close(writing)
+    assert (result.returncode, result.stderr) == (141, "")

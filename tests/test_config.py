@@ -1,10 +1,10 @@
 """Every file under conf/ composes and builds, every experiment trains, and a misspelt key anywhere fails."""
 
 import math
-from pathlib import Path
 
 import pytest
 from omegaconf import open_dict
+from tests.stacked import write_digits
 
 from genexp import catalogue
 from genexp import config as configs
@@ -12,7 +12,6 @@ from genexp.assembly import Hardware, build_model, build_session
 from genexp.errors import UserError
 from genexp.runs import Run
 from genexp.trainer import make_trainer
-from tests.stacked import write_digits
 
 NEEDS = {  # what an option needs beside itself
     ("loss", "wasserstein"): ["constraint=clip"],

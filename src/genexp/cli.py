@@ -4,6 +4,8 @@ Help and errors in the words are answered here, before anything slow is imported
 """
 
 import difflib
+import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -55,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     0; 1 when a job of a sweep failed; 2 when the user can mend something; 3 when the run diverged; 4 when another
     process works in the run's folder; 5 when another process of the run is lost; 6 when the store lacks something;
-    after SIGTERM 0 or GENEXP_STOP_CODE; 130 after Ctrl-C.
+    after SIGTERM 0 or GENEXP_STOP_CODE; 130 after Ctrl-C; 141 when nobody reads the output.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments or arguments[0] in ("-h", "--help", "help"):
@@ -66,11 +68,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     command, rest = arguments[0], arguments[1:]
     try:
-        return _command(command)(rest)
+        code = _command(command)(rest)
+        sys.stdout.flush()
+        return code
     except UserError as error:
         sentence = str(error).strip()
         print(f"genexp: {sentence if sentence.endswith(('.', '?')) else f'{sentence}.'}", file=sys.stderr)
         return error.exit_code
+    except BrokenPipeError:  # whoever read the output, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python would complain at its end
+        return 128 + signal.SIGPIPE
     except OSError as error:
         print(f"genexp: {error.strerror or error}: {error.filename or 'see above'}.", file=sys.stderr)
         return 2

@@ -137,7 +137,7 @@ class ImageProtocol(Protocol):
         self._train_grey = torch.cat([self._grid.pool(self._grid.snap(part)) for part in self._train.split(PART)])
         self._bandwidths = [median_bandwidth(self._ref.pixels) * scale for scale in (1.0, 0.25)]
         self._by_class = self._class_scores() if data.num_classes else ClassMetrics()
-        self._held_out_distances = self._distances(self._ref.pixels[: self.pairwise_n])
+        self._held_out_distances: Array | None = None  # what a training's fast scores do not need is not computed
 
     def _fingerprint(self) -> dict[str, typing.Any]:
         # What small images and sets do not need is not named: their fingerprints stay what they were.
@@ -196,9 +196,11 @@ class ImageProtocol(Protocol):
 
     def _memorisation(self, pixels: Array) -> dict[str, float]:
         """`copy_rate` and `c_t` of `metrics.memorisation`, each distance computed once and not four times."""
-        distances = self._distances(pixels)
-        z, auc = mann_whitney(distances, self._held_out_distances)
-        threshold = np.quantile(self._held_out_distances, COPY_QUANTILE)
+        if self._held_out_distances is None:
+            self._held_out_distances = self._distances(self._ref.pixels[: self.pairwise_n])
+        distances, held_out = self._distances(pixels), self._held_out_distances
+        z, auc = mann_whitney(distances, held_out)
+        threshold = np.quantile(held_out, COPY_QUANTILE)
         return {"copy_rate": float((distances < threshold).mean()), "ct_z": z, "ct_auc": auc}
 
     def _distances(self, pixels: Array) -> Array:
