@@ -107,7 +107,10 @@ def small_mnist(tmp_path_factory):
 def test_every_experiment_trains_two_steps(experiment, tmp_path, small_mnist):
     short = ["max_steps=2", "log_every=1", "score_every=2", "logger=none", "progress=false"]
     short += ["plan.boundaries=[1]"] if experiment.endswith("_glann") else []  # a step for each stage
-    if "mnist" in experiment:
+    if "cifar10" in experiment:
+        short += ["batch_size=8", "evaluation.fast_n=50", "dataset.image_column=image"]
+        short += ["network.decoder.width=16", "network.encoder.width=16"]
+    if "mnist" in experiment or "cifar10" in experiment:
         short += [f"dataset.path={small_mnist}", "evaluation.features.settings.max_steps=2"]
     config = configs.compose_train([f"experiment={experiment}", *short]).config
     session = build_session(config)
