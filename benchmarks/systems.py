@@ -8,13 +8,14 @@
 `budget` counts the floating-point operations of some steps of each recipe, forwards and backwards, of matrix products
 and convolutions, and rewrites the preset's `max_steps`: every system gets as many operations as the first one. The
 count is of the arithmetic alone, so that it is the same on every machine. `table` writes the block of the page that is
-called like the sweep, and docs/images/NAME.png.
+called like the sweep, docs/images/NAME.png, and the rows that the systems' own pages ask for.
 """
 
 import argparse
 import re
 import tempfile
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +121,21 @@ def rows(report: Mapping[str, Any]) -> list[str]:
             cells = ["-" if (value := values[name].get(m)) is None else number(value) for m in shown]
             lines.append(f"| *{name}* | | {' | '.join(cells)} | | |")
     return lines
+
+
+def fill_pages(lines: Sequence[str]) -> None:
+    """Put the rows of the systems that a page names between its markers, `<!-- systems NAME NAME -->`."""
+    for page in sorted((ROOT / "docs").glob("*.md")):
+        text = page.read_text()
+        page.write_text(
+            re.sub(r"(<!-- systems ([\w ]+) -->\n).*?(<!-- /systems -->)", partial(_named, lines), text, flags=re.S)
+        )
+
+
+def _named(lines: Sequence[str], found: re.Match[str]) -> str:
+    names = found[2].split()
+    chosen = [line for line in lines if any(line.startswith(f"| `{name}` |") for name in names)]
+    return "\n".join([found[1] + lines[0], lines[1], *chosen, found[3]]) if chosen else found[0]
 
 
 def _cell(setting: Mapping[str, Any], name: str) -> str:
