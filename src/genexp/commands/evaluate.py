@@ -15,6 +15,7 @@ from genexp.storage.places import shown
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from genexp.data.module import DataModule
     from genexp.evaluation.protocol import Protocol
 
 USAGE = "genexp evaluate RUN [weights=ema] [bound_samples=16] [ais_steps=0]"
@@ -44,9 +45,15 @@ def main(arguments: list[str]) -> int:
 
 
 def evaluate(
-    run: Run, weights: str = "ema", bound_samples: int = 16, ais_steps: int = 0
+    run: Run,
+    weights: str = "ema",
+    bound_samples: int = 16,
+    ais_steps: int = 0,
+    prepared: "tuple[DataModule, Protocol] | None" = None,
 ) -> tuple[dict[str, Any], Path]:
     """Score a run, add the row to `scores.jsonl`, print the table; the row and the picture's path.
+
+    `prepared` are the data and the scorer of the run's config where they are at hand, as after a training.
 
     The anchors' scores go to `anchors.json`, and of images a strip beside their nearest training images to
     `samples/nearest.png`: whoever reads the folder needs no protocol.
@@ -64,7 +71,7 @@ def evaluate(
 
     trained = load_trained(run, weights)
     refuse_annealing(trained.model, ais_steps)
-    data, protocol = prepared_protocol(trained.config)
+    data, protocol = prepared or prepared_protocol(trained.config)
     seed, started = trained.config.seed, time.perf_counter()
     labels = labels_for(trained.model, protocol.labels())
     asked = [None] * protocol.draws if labels is None else list(labels)

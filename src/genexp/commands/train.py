@@ -29,6 +29,8 @@ from genexp.storage.places import shown
 
 if TYPE_CHECKING:
     from genexp.assembly import Session
+    from genexp.data.module import DataModule
+    from genexp.evaluation.protocol import Protocol
 
 USAGE = "genexp train [key=value ...] [-m [--index N | --jobs]] [--config-dir DIR] [--cfg]"
 HELP = f"""{USAGE}
@@ -158,14 +160,17 @@ def _train_and_score(ticket: Ticket, session: "Session | None") -> int:
         print(f"genexp: going on from step {start} of {shown(run.folder)}", flush=True)
     note_hardware(ticket, start)
     loggers: list[Any] = []
+    prepared = None
     if start < config.max_steps:
-        stopped, loggers = _fit(ticket, session or _session(ticket, start), state)
+        session = session or _session(ticket, start)
+        stopped, loggers = _fit(ticket, session, state)
         if stopped is not None:
             return _report_stop(run, stopped, loggers)
+        prepared = session.data, session.protocol
     else:  # it was cut off while it was scored: its loggers still lack the score
         _prepare_process(ticket)
         loggers = configs.build(config.logger, "logger")(run, configs.to_plain(config))
-    _finish(run, loggers)
+    _finish(run, loggers, prepared)
     return 0
 
 
@@ -251,7 +256,7 @@ def _report_stop(run: Run, number: int, loggers: list[Any]) -> int:
     return stop_code(number)
 
 
-def _finish(run: Run, loggers: list[Any]) -> None:
+def _finish(run: Run, loggers: list[Any], prepared: "tuple[DataModule, Protocol] | None") -> None:
     """Score the trained run, once, and show what came of it."""
     from genexp.commands.evaluate import evaluate
     from genexp.reporting.loggers import finish
@@ -263,7 +268,7 @@ def _finish(run: Run, loggers: list[Any]) -> None:
         row = run.final_score(state["step"], "ema" if state["ema"] else "raw") if state else None
     if row is None:
         try:
-            row, picture = evaluate(run)
+            row, picture = evaluate(run, prepared=prepared)
         except Exception:
             finish(loggers, exit_code=1)
             raise
