@@ -108,13 +108,12 @@ def rows(report: Mapping[str, Any]) -> list[str]:
         "|---|---:|" + "---:|" * (len(shown) + 2),
     ]
     for setting in table["settings"]:
-        first = report["runs"][setting["runs"][0]]
         steps = report["configs"][setting["id"]]["max_steps"]
         cells = [_cell(setting, name) for name in shown]
         failed = f"{len(setting['failures'])} of {setting['n'] + len(setting['failures'])}"
         seconds = setting["cpu_seconds"]
         cost = "-" if seconds is None else number(seconds)
-        lines.append(f"| `{first['name']}` | {steps} | {' | '.join(cells)} | {failed} | {cost} |")
+        lines.append(f"| `{setting['label']}` | {steps} | {' | '.join(cells)} | {failed} | {cost} |")
     values = {anchor["name"]: anchor["values"] for anchor in table["anchors"]}
     for name in ANCHORS:
         if name in values:
@@ -151,7 +150,7 @@ def write(folder: Path) -> None:
     report = build_report([folder])
     (table,) = report["tables"]
     for setting in table["settings"]:  # the recipe's name says what the settings of its label would
-        setting["label"] = report["runs"][setting["runs"][0]]["name"]
+        setting["label"] = next(run["name"] for run in report["runs"].values() if run["setting"] == setting["id"])
     contact_sheet(report).quantize(64).save(ROOT / "docs" / "images" / f"{folder.name}.png", optimize=True)
     minutes = sum(run["seconds"] or 0.0 for run in report["runs"].values()) / 60
     unfinished = sum(setting["unfinished"] for setting in table["settings"])
