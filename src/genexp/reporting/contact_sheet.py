@@ -64,8 +64,10 @@ def _block(table: Mapping[str, Any], runs: Mapping[str, Any], across: Sequence[s
         i, j = places[key]
         corner = left + j * (SIDE + GAP), head + i * tall
         block.paste(_picture(setting, runs), corner)
-        below = [] if across else setting["label"].split(" ")
-        _write(draw, (corner[0], corner[1] + SIDE), [*_headline(table, setting), *below], SIDE, font)
+        below = corner[1] + SIDE
+        below += LINE * _write(draw, (corner[0], below), _headline(table, setting), SIDE, font)
+        if not across:
+            _write(draw, (corner[0], below), setting["label"].split(" "), SIDE, font, PALE)
     return block
 
 
@@ -106,8 +108,15 @@ def _headline(table: Mapping[str, Any], setting: Mapping[str, Any]) -> list[str]
     return [number(mean) if half_width is None else with_error(mean, half_width), *lost]
 
 
-def _write(draw: ImageDraw.ImageDraw, corner: tuple[int, int], words: Sequence[str], width: int, font: Any) -> None:
-    """Lines from a corner downwards, each as many words as fit."""
+def _write(
+    draw: ImageDraw.ImageDraw,
+    corner: tuple[int, int],
+    words: Sequence[str],
+    width: int,
+    font: Any,
+    ink: tuple[int, int, int] = INK,
+) -> int:
+    """Lines from a corner downwards, each as many words as fit, the first in `ink`; how many."""
     lines: list[str] = []
     for word in words:
         longer = f"{lines[-1]} {word}" if lines else word
@@ -118,4 +127,5 @@ def _write(draw: ImageDraw.ImageDraw, corner: tuple[int, int], words: Sequence[s
     for i, line in enumerate(lines):
         while font.getlength(line) > width and len(line) > 1:
             line = line[:-1]
-        draw.text((corner[0], corner[1] + i * LINE), line, fill=INK if i == 0 else PALE, font=font)
+        draw.text((corner[0], corner[1] + i * LINE), line, fill=ink if i == 0 else PALE, font=font)
+    return len(lines)
