@@ -154,8 +154,9 @@ def write(folder: Path) -> None:
     contact_sheet(report).quantize(64).save(ROOT / "docs" / "images" / f"{folder.name}.png", optimize=True)
     minutes = sum(run["seconds"] or 0.0 for run in report["runs"].values()) / 60
     unfinished = sum(setting["unfinished"] for setting in table["settings"])
+    commits = sorted({str(run["commit"]) for run in report["runs"].values()})
     remark = (
-        f"{len(report['runs'])} runs of commit {report['commit']}, {minutes:.0f} minutes of one process in all"
+        f"{len(report['runs'])} runs of commit {' and '.join(commits)}, {minutes:.0f} minutes of one process in all"
         + (f", {unfinished} of them unfinished" if unfinished else "")
         + ". Means over training seeds with the half-widths of their 95 % t-intervals; "
         + "bold: not separable from the best of the column."
