@@ -163,9 +163,9 @@ def write(folder: Path) -> None:
     )
     reasons = dict.fromkeys(failure["reason"] for setting in table["settings"] for failure in setting["failures"])
     refused = ["", "Why runs failed:", "", *(f"- {reason}" for reason in reasons)] if reasons else []
-    fill(
-        folder.name, [*rows(report), *refused], f"python benchmarks/systems.py table runs/sweeps/{folder.name}", remark
-    )
+    lines = rows(report)
+    fill(folder.name, [*lines, *refused], f"python benchmarks/systems.py table runs/sweeps/{folder.name}", remark)
+    fill_pages(lines)
 
 
 def main() -> None:
