@@ -23,17 +23,17 @@ import yaml
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
+import tables
 from genexp import config as configs
 from genexp.assembly import build_session
 from genexp.reporting.contact_sheet import contact_sheet
-from genexp.reporting.numbers import number, with_error
 from genexp.reporting.report import build_report
 from genexp.runs import Run
 from genexp.trainer import make_trainer
 from readme import ROOT, fill
 
-STEPS = 12
-"""Steps that are counted: of a system in two stages, half of them in each."""
+STEPS = 24
+"""Steps that are counted, two epochs of the digits: of a system in two stages, half of them in each."""
 SHOWN = ("coverage", "recall", "copy_rate")
 """Columns behind the headline; of Stacked MNIST, its modes come first."""
 ANCHORS = ("perfect", "copycat", "kde", "gaussian")
@@ -109,21 +109,16 @@ def rows(report: Mapping[str, Any]) -> list[str]:
     ]
     for setting in table["settings"]:
         steps = report["configs"][setting["id"]]["max_steps"]
-        cells = [_cell(setting, name) for name in shown]
-        failed = f"{len(setting['failures'])} of {setting['n'] + len(setting['failures'])}"
-        seconds = setting["cpu_seconds"]
-        cost = "-" if seconds is None else number(seconds)
-        lines.append(f"| `{setting['label']}` | {steps} | {' | '.join(cells)} | {failed} | {cost} |")
-    values = {anchor["name"]: anchor["values"] for anchor in table["anchors"]}
-    for name in ANCHORS:
-        if name in values:
-            cells = ["-" if (value := values[name].get(m)) is None else number(value) for m in shown]
-            lines.append(f"| *{name}* | | {' | '.join(cells)} | | |")
+        cells = [tables.cell(setting, name) for name in shown]
+        lines.append(f"| `{setting['label']}` | {steps} | {' | '.join(cells)} | {tables.cost(setting)} |")
+    for anchor in ANCHORS:
+        if cells := tables.anchor_cells(table, anchor, shown):
+            lines.append(f"| *{anchor}* | | {' | '.join(cells)} | | |")
     return lines
 
 
 def fill_pages(lines: Sequence[str]) -> None:
-    """Put the rows of the systems that a page names between its markers, `<!-- systems NAME NAME -->`."""
+    """Put the rows that a page names between its markers, `<!-- systems NAME NAME -->`, where all of them are there."""
     for page in sorted((ROOT / "docs").glob("*.md")):
         text = page.read_text()
         page.write_text(
@@ -134,15 +129,7 @@ def fill_pages(lines: Sequence[str]) -> None:
 def _named(lines: Sequence[str], found: re.Match[str]) -> str:
     names = found[2].split()
     chosen = [line for line in lines if any(line.startswith(f"| `{name}` |") for name in names)]
-    return "\n".join([found[1] + lines[0], lines[1], *chosen, found[3]]) if chosen else found[0]
-
-
-def _cell(setting: Mapping[str, Any], name: str) -> str:
-    mean, half_width = setting["mean"].get(name), setting["half_width"].get(name)
-    if mean is None:
-        return "-"
-    text = number(mean) if half_width is None else with_error(mean, half_width)
-    return f"**{text}**" if setting["best"].get(name) else text
+    return "\n".join([found[1] + lines[0], lines[1], *chosen, found[3]]) if len(chosen) == len(names) else found[0]
 
 
 def write(folder: Path) -> None:
@@ -152,19 +139,9 @@ def write(folder: Path) -> None:
     for setting in table["settings"]:  # the recipe's name says what the settings of its label would
         setting["label"] = next(run["name"] for run in report["runs"].values() if run["setting"] == setting["id"])
     contact_sheet(report).quantize(64).save(ROOT / "docs" / "images" / f"{folder.name}.png", optimize=True)
-    minutes = sum(run["seconds"] or 0.0 for run in report["runs"].values()) / 60
-    unfinished = sum(setting["unfinished"] for setting in table["settings"])
-    commits = sorted({str(run["commit"]) for run in report["runs"].values()})
-    remark = (
-        f"{len(report['runs'])} runs of commit {' and '.join(commits)}, {minutes:.0f} minutes of one process in all"
-        + (f", {unfinished} of them unfinished" if unfinished else "")
-        + ". Means over training seeds with the half-widths of their 95 % t-intervals; "
-        + "bold: not separable from the best of the column."
-    )
-    reasons = dict.fromkeys(failure["reason"] for setting in table["settings"] for failure in setting["failures"])
-    refused = ["", "Why runs failed:", "", *(f"- {reason}" for reason in reasons)] if reasons else []
     lines = rows(report)
-    fill(folder.name, [*lines, *refused], f"python benchmarks/systems.py table runs/sweeps/{folder.name}", remark)
+    command = f"python benchmarks/systems.py table runs/sweeps/{folder.name}"
+    fill(folder.name, [*lines, *tables.why_failed(table)], command, tables.provenance(report))
     fill_pages(lines)
 
 
