@@ -7,7 +7,8 @@ from tests.objectives.losses import name_of
 from tests.small_gan import batch, make
 
 from genexp.assembly import build_model
-from genexp.config import compose_train, from_plain, options
+from genexp.catalogue import options
+from genexp.config import compose_train, from_plain
 from genexp.errors import UserError
 from genexp.models.conditional_gan import ConditionalGAN
 from genexp.models.gan import GAN
