@@ -53,8 +53,9 @@ def ended(process: subprocess.Popen, code: int = 0) -> str:
 
 
 def wait_for(s3, ending: str, process: subprocess.Popen, seconds: float = 120.0) -> None:
+    """Until a run has such a file in the bucket, and its record, which comes last: without it there is no run."""
     end = time.monotonic() + seconds
-    while not any(name.endswith(ending) for name in s3.names()):
+    while not all(any(name.endswith(wanted) for name in s3.names()) for wanted in (ending, "run.json")):
         assert time.monotonic() < end and process.poll() is None, process.stdout.read()
         time.sleep(0.05)
 
