@@ -1,6 +1,7 @@
 """`genexp evaluate`: the full protocol on a trained run, beside the anchor rows."""
 
 import time
+from collections.abc import Mapping
 from contextlib import nullcontext
 from datetime import datetime
 from pathlib import Path
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from genexp.data.module import DataModule
     from genexp.evaluation.protocol import Protocol
+    from genexp.evaluation.scores import Scores
 
 USAGE = "genexp evaluate RUN [weights=ema] [bound_samples=16] [ais_steps=0]"
 DEFAULTS = {"weights": "ema", "bound_samples": 16, "ais_steps": 0}
@@ -59,13 +61,11 @@ def evaluate(
     `samples/nearest.png`: whoever reads the folder needs no protocol.
     """
     import torch
-    from rich.console import Console
 
     from genexp.assembly import load_trained, prepared_protocol
     from genexp.evaluation.scores import write_scores
     from genexp.models.sampling import draw, labels_for
     from genexp.reporting.likelihood import annealed_row, bits_per_dim_row, refuse_annealing
-    from genexp.reporting.table import score_table
     from genexp.reporting.watch import class_columns, save_picture
     from genexp.training.randomness import mix
 
@@ -102,13 +102,24 @@ def evaluate(
     write_scores(anchors, run.folder / "anchors.json")
     strip = _nearest_picture(samples[0], protocol, run.samples / "nearest.png")
     run.append_scores(row)
-    console = Console()
-    console.print(score_table({**anchors, f"{record['name']} ({trained.weights})": scores}, console.width))
-    console.print(f"run      {shown(run.folder)}", highlight=False, soft_wrap=True)
-    console.print(f"samples  {shown(picture)}", highlight=False, soft_wrap=True)
-    if strip is not None:
-        console.print(f"nearest  {shown(strip)}", highlight=False, soft_wrap=True)
+    _show(
+        {**anchors, f"{record['name']} ({trained.weights})": scores},
+        {"run": run.folder, "samples": picture, "nearest": strip},
+    )
     return row, picture
+
+
+def _show(rows: "Mapping[str, Scores]", places: Mapping[str, Path | None]) -> None:
+    """Print the table, and below it where things are."""
+    from rich.console import Console
+
+    from genexp.reporting.table import score_table
+
+    console = Console()
+    console.print(score_table(rows, console.width))
+    for what, place in places.items():
+        if place is not None:
+            console.print(f"{what:7}  {shown(place)}", highlight=False, soft_wrap=True)
 
 
 def _nearest_picture(samples: "Tensor", protocol: "Protocol", path: Path) -> Path | None:

@@ -99,10 +99,10 @@ class ConditionalGAN(GAN):
     @property
     def irreversible(self) -> str | None:
         """Some conditionings have the players work together."""
+        if not self.conditioning.cooperates:
+            return None
         return (
             "turns the critic's gradient round for the generator, but both want samples of the class that was asked for"
-            if self.conditioning.cooperates
-            else None
         )
 
     # --- the game ---------------------------------------------------------------------------------------------------

@@ -64,13 +64,11 @@ class EncoderGAN(GAN):
     @property
     def irreversible(self) -> str | None:
         """The player has terms that are no part of the contest, unless the family says otherwise."""
+        if self.reversible:
+            return None
         return (
-            None
-            if self.reversible
-            else (
-                "gives the generator and the encoder the critic's gradient turned round and nothing else, but "
-                f"{type(self).__name__} trains them on more"
-            )
+            "gives the generator and the encoder the critic's gradient turned round and nothing else, but "
+            f"{type(self).__name__} trains them on more"
         )
 
     # --- what a family provides -------------------------------------------------------------------------------------

@@ -127,8 +127,8 @@ class VAE(LatentVariableModel):
 
         Samples are these means; pixel noise would only blur them.
         """
-        y = self.decoder(z)
-        return y if self.levels is None else ((y + 1.0) * self.levels - 1.0) / (self.levels - 1) - 1.0
+        mean = self.decoder(z)
+        return mean if self.levels is None else ((mean + 1.0) * self.levels - 1.0) / (self.levels - 1) - 1.0
 
     def reconstruct(self, x: Tensor) -> Tensor:
         """Data through the posterior mean and back, (B, *shape)."""
