@@ -78,7 +78,7 @@ def budget(preset: Path, overrides: Sequence[str]) -> None:
     common = {
         key: value
         for key, value in yaml.load(text, yaml.BaseLoader).items()
-        if key.startswith(("network.", "dataset."))
+        if key.startswith(("network.", "dataset.", "trainer."))
     }
     settings = [*(f"{key}={value}" for key, value in common.items()), *overrides]
     total: float | None = None
