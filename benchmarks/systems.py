@@ -4,14 +4,17 @@
     python benchmarks/systems.py budget sweeps/mnist_systems.yaml dataset.path=/data/mnist
     genexp train -m sweeps/digits_systems.yaml launcher.jobs=2
     python benchmarks/systems.py table runs/sweeps/digits_systems
+    python benchmarks/systems.py log runs/sweeps/mnist_systems
 
 `budget` counts the floating-point operations of some steps of each recipe, forwards and backwards, of matrix products
 and convolutions, and rewrites the preset's `max_steps`: every system gets as many operations as the first one. The
 count is of the arithmetic alone, so that it is the same on every machine. `table` writes the block of the page that is
-called like the sweep, docs/images/NAME.png, and the rows that the systems' own pages ask for.
+called like the sweep, docs/images/NAME.png, and the rows that the systems' own pages ask for. `log` writes the block
+NAME_log, with a line for each run and the scores on its way, and NAME_transcript, the log of the first one.
 """
 
 import argparse
+import csv
 import re
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -26,7 +29,9 @@ from torch.utils.flop_counter import flop_registry
 import tables
 from genexp import config as configs
 from genexp.assembly import build_session
+from genexp.reporting.collect import ReportedRun, collect
 from genexp.reporting.contact_sheet import contact_sheet
+from genexp.reporting.numbers import number
 from genexp.reporting.report import build_report
 from genexp.runs import Run
 from genexp.trainer import make_trainer
@@ -145,17 +150,47 @@ def write(folder: Path) -> None:
     fill_pages(lines)
 
 
+def on_the_way(run: ReportedRun) -> str:
+    """The scores during a run's training, as `step: value` in the order of the steps."""
+    name = f"fast/{run.headline}"
+    with (run.folder / "metrics.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row.get(name)]
+    return ", ".join(f"{row['step']}: {number(float(row[name]))}" for row in rows)
+
+
+def write_log(folder: Path) -> None:
+    """Write a line for each run of a sweep, and what the first one printed."""
+    ended = [run for run in collect([folder]).runs if not run.unfinished]
+    runs = sorted(ended, key=lambda run: (run.name, run.seed))
+    headline = next(run.headline for run in runs if run.headline)
+    shown = (headline, *SHOWN)
+    lines = [
+        f"| recipe | seed | steps | {headline} on the way | {' | '.join(shown)} | images/s | CPU-s |",
+        "|---|---:|---:|---|" + "---:|" * (len(shown) + 2),
+    ]
+    for run in runs:
+        cells = [tables.plain(run.metrics.get(name)) if run.finished else run.status for name in shown]
+        costs = [tables.plain(run.images_per_second), tables.plain(run.record.get("cpu_seconds"))]
+        start = f"| `{run.name}` | {run.seed} | {run.config['max_steps']} | {on_the_way(run)} |"
+        lines.append(f"{start} {' | '.join([*cells, *costs])} |")
+    command = f"python benchmarks/systems.py log runs/sweeps/{folder.name}"
+    minutes = sum(run.record.get("seconds") or 0.0 for run in runs) / 60
+    fill(f"{folder.name}_log", lines, command, f"{len(runs)} runs, {minutes:.0f} minutes of one process in all.")
+    first = (runs[0].folder / "log.txt").read_text().replace(f"{runs[0].folder}/", "").replace(f"{runs[0].folder}", ".")
+    fill(f"{folder.name}_transcript", ["```", first.strip(), "```"], command, f"`log.txt` of {runs[0].name}, seed 0.")
+
+
 def main() -> None:
     """Count, or write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("budget", "table"))
+    parser.add_argument("what", choices=("budget", "table", "log"))
     parser.add_argument("path", type=Path, help="a preset to give steps to, or a sweep's folder")
     parser.add_argument("overrides", nargs="*", help="for what is counted, such as dataset.path=/data/mnist")
     options = parser.parse_args()
     if options.what == "budget":
         budget(options.path, options.overrides)
     else:
-        write(options.path)
+        {"table": write, "log": write_log}[options.what](options.path)
 
 
 if __name__ == "__main__":

@@ -17,8 +17,13 @@ def cell(setting: Mapping[str, Any], name: str, floor: float = 0.0) -> str:
 
 def cost(setting: Mapping[str, Any]) -> str:
     """How many of a setting's runs failed, and the CPU seconds of one: two cells."""
-    failed, seconds = len(setting["failures"]), setting["cpu_seconds"]
-    return f"{failed} of {setting['n'] + failed} | {'-' if seconds is None else number(seconds)}"
+    failed = len(setting["failures"])
+    return f"{failed} of {setting['n'] + failed} | {plain(setting['cpu_seconds'])}"
+
+
+def plain(value: float | str | None) -> str:
+    """A number by itself, or a dash for none."""
+    return "-" if value is None else number(value)
 
 
 def anchor_cells(table: Mapping[str, Any], anchor: str, metrics: Sequence[str]) -> list[str]:
@@ -26,7 +31,7 @@ def anchor_cells(table: Mapping[str, Any], anchor: str, metrics: Sequence[str]) 
     values = {known["name"]: known["values"] for known in table["anchors"]}.get(anchor)
     if values is None:
         return []
-    return ["-" if values.get(name) is None else number(values[name]) for name in metrics]
+    return [plain(values.get(name)) for name in metrics]
 
 
 def why_failed(table: Mapping[str, Any]) -> list[str]:
