@@ -17,7 +17,7 @@ import argparse
 import csv
 import re
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -39,8 +39,8 @@ from readme import ROOT, fill
 
 STEPS = 24
 """Steps that are counted, two epochs of the digits: of a system in two stages, half of them in each."""
-SHOWN = ("coverage", "recall", "copy_rate")
-"""Columns behind the headline; of Stacked MNIST, its modes come first."""
+FIRST, LAST = ("modes", "mode_kl"), ("std_ratio", "coverage", "recall", "copy_rate")
+"""Columns before the headline and behind it, where the data's protocol has them."""
 ANCHORS = ("perfect", "copycat", "kde", "gaussian")
 POINT = re.compile(r"  - \{experiment: (\w+),((?: [\w.]+: \w+,)*) max_steps: (\d+)(, plan\.boundaries: \[\d+\])?\}")
 
@@ -104,10 +104,15 @@ def budget(preset: Path, overrides: Sequence[str]) -> None:
     preset.write_text(POINT.sub(steps_of, text))
 
 
+def columns(headline: str, known: Collection[str]) -> list[str]:
+    """The metrics to show, of those that are known."""
+    return [name for name in (*FIRST, headline, *LAST) if name == headline or name in known]
+
+
 def rows(report: Mapping[str, Any]) -> list[str]:
     """One line of Markdown for each system, the best first, then the anchors."""
     (table,) = report["tables"]
-    shown = (*(("modes", "mode_kl") if table["data"] == "stacked_mnist" else ()), table["headline"], *SHOWN)
+    shown = columns(table["headline"], {name for setting in table["settings"] for name in setting["mean"]})
     lines = [
         f"| recipe | steps | {' | '.join(shown)} | failures | CPU-s |",
         "|---|---:|" + "---:|" * (len(shown) + 2),
@@ -163,7 +168,7 @@ def write_log(folder: Path) -> None:
     ended = [run for run in collect([folder]).runs if not run.unfinished]
     runs = sorted(ended, key=lambda run: (run.name, run.seed))
     headline = next(run.headline for run in runs if run.headline)
-    shown = (headline, *SHOWN)
+    shown = columns(headline, {name for run in runs for name in run.metrics})
     lines = [
         f"| recipe | seed | steps | {headline} on the way | {' | '.join(shown)} | images/s | CPU-s |",
         "|---|---:|---:|---|" + "---:|" * (len(shown) + 2),
