@@ -40,7 +40,7 @@ def check_parts(
     if loss.needs_constraint and not bounded:
         raise UserError(
             f"loss={type(loss).__name__} is unbounded unless the critic is constrained: "
-            "add constraint=clip or penalty=gp."
+            "add a penalty or a constraint that bounds it, such as constraint=clip or penalty=gp."
         )
 
 

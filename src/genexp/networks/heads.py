@@ -64,7 +64,7 @@ class CascadingRejection(nn.Module):
     Arguments:
         layer: the layer, a convolution only where it makes one pixel.
         heads: the number of scores.
-        gram_schmidt: make the weights orthogonal to one another, not only each to the one before it.
+        gram_schmidt: make the weights orthogonal to one another, not only to the first.
 
     Example:
         >>> CascadingRejection(nn.Linear(16, 3), heads=3)(torch.randn(5, 16)).shape

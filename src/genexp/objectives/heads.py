@@ -75,7 +75,7 @@ class Cascading(Head):
     Arguments:
         heads: the number of scores $N$.
         weights: the $a_i$ up to a common factor, one for each head; None takes $1/N$.
-        gram_schmidt: make the weights of all heads orthogonal to one another, not only each to the one before it.
+        gram_schmidt: make the weights of all heads orthogonal to one another, not only to the first.
 
     Raises:
         UserError: there is no head, or the weights do not fit.
