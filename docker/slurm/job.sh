@@ -33,8 +33,11 @@ case ${CONTAINER:-none} in
     ;;
 esac
 
+job=${SLURM_ARRAY_JOB_ID:+${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID} # one element's own number is the whole array's
+job=${job:-$SLURM_JOB_ID}
+
 ask_to_save() { # the tasks, not this shell
-  scancel --signal=TERM "$SLURM_JOB_ID"
+  scancel --signal=TERM "$job"
 }
 
 genexp_step() { # SRUN-OPTION... -- GENEXP-ARGUMENT...: run it as this job's step, and queue the job again if need be
@@ -53,9 +56,9 @@ genexp_step() { # SRUN-OPTION... -- GENEXP-ARGUMENT...: run it as this job's ste
     wait "$step" || code=$?
   done
   # 143: TERM came before genexp was ready to save, so that nothing is lost either
-  if [[ $code == 75 || $code == 143 ]] && [[ $(squeue --noheader --jobs="$SLURM_JOB_ID" --format=%T) == RUNNING ]]; then
-    echo "$(date +%FT%T) job $SLURM_JOB_ID was stopped early and goes back into the queue"
-    scontrol requeue "$SLURM_JOB_ID"
+  if [[ $code == 75 || $code == 143 ]] && [[ $(squeue --noheader --jobs="$job" --format=%T) == RUNNING ]]; then
+    echo "$(date +%FT%T) job $job was stopped early and goes back into the queue"
+    scontrol requeue "$job"
   fi
   exit "$code"
 }

@@ -128,10 +128,20 @@ def export_readme(trained: Trained, folder: Path, onnx: bool) -> Path:
         feed = {True: '{"z": z, "y": y}', False: '{"z": z}'}[conditional]
         classes = f"\ny = np.arange(16) % {model.num_classes}  # classes, int64 (B,)" if conditional else ""
         text += _ONNX_README.format(
-            latent_dim=z.shape[1], shape=", ".join(map(str, model.shape)), classes=classes, feed=feed
+            latent_dim=z.shape[1],
+            shape=", ".join(map(str, model.shape)),
+            latents=_NORMAL.format(latent_dim=z.shape[1]) if _are_normal(model) else _OTHERS,
+            classes=classes,
+            feed=feed,
         )
     atomic.write_text(place, text)
     return place
+
+
+def _are_normal(model: GenerativeModel) -> bool:
+    """Whether a family's latents are standard normal numbers and nothing else."""
+    drawn, generator = model.latents(CHECKED, 1), model.generator_for(1)
+    return drawn is not None and torch.equal(drawn, torch.randn(drawn.shape, device=drawn.device, generator=generator))
 
 
 def _inputs(model: GenerativeModel, n: int, seed: int = 0) -> dict[str, Tensor]:
@@ -206,7 +216,13 @@ _ONNX_README = """
 import numpy as np
 import onnxruntime
 
-z = np.random.default_rng(0).standard_normal((16, {latent_dim}), dtype=np.float32){classes}
+{latents}{classes}
 (x,) = onnxruntime.InferenceSession("decode.onnx").run(None, {feed})
 ```
 """
+
+_NORMAL = "z = np.random.default_rng(0).standard_normal((16, {latent_dim}), dtype=np.float32)"
+
+_OTHERS = """from safetensors.numpy import load_file
+
+z = load_file("sample.safetensors")["latents"][:16]  # of genexp sample RUN out=sample: they are not standard normal"""

@@ -1,6 +1,7 @@
 """`genexp dynamics`: the picture, the numbers and the table, of games and of a trained run."""
 
 import json
+import uuid
 
 import pytest
 from PIL import Image
@@ -11,6 +12,8 @@ from genexp.assembly import build_model
 from genexp.cli import main
 from genexp.dynamics import spectrum
 from genexp.runs import Run
+from genexp.storage.mirror import Mirror
+from genexp.storage.store import Store
 from genexp.training import checkpoint
 
 
@@ -83,6 +86,17 @@ def test_of_a_trained_run(tmp_path, capsys, monkeypatch):
         assert real == pytest.approx(expected, abs=1e-4)
 
 
+def test_of_a_run_at_an_address(tmp_path, monkeypatch):
+    monkeypatch.setenv("GENEXP_CACHE", str(tmp_path / "cache"))
+    address = f"memory://{uuid.uuid4().hex}/gan"
+    saved_run(tmp_path / "gan")
+    Mirror(tmp_path / "gan", Store(address)).send()
+    assert main(["dynamics", address, "eigenvalues=3", "batch=64"]) == 0
+    numbers = json.loads(Store(address).read("dynamics/dynamics.json"))
+    assert len(numbers["eigenvalues_flow"]) == 3 and numbers["weights"] == "raw"
+    assert "dynamics/spectrum.png" in Store(address).listing()
+
+
 def test_what_a_run_cannot_give_is_refused(tmp_path, capsys):
     run = saved_run(tmp_path / "gan")
     for words, sentence in (
@@ -90,6 +104,7 @@ def test_what_a_run_cannot_give_is_refused(tmp_path, capsys):
         (["eigenvalues=100000"], "parameters have"),
         (["weights=best"], "choose ema or raw"),
         (["eigenvalues=0"], "at least 1"),
+        (["seed=-1"], "at least 0"),
     ):
         assert main(["dynamics", run, *words]) == 2
         assert sentence in capsys.readouterr().err

@@ -145,6 +145,7 @@ def test_classes_are_rows(tmp_path):
         (["run", "film=mp4"], "There is no setting film"),
         (["run", "what=walk", "film=mp3"], "choose gif or mp4"),
         (["run", "what=invert", "of=nothing"], "choose data or samples"),
+        (["run", "what=invert", "n=501"], "more than the 500 data of the ref split"),
         (["run", "pairs=0"], "give at least 1"),
         (["run", "path=bent"], "choose one of linear"),
         (["run", "what=directions", "reach=0"], "reach of more than 0"),

@@ -117,6 +117,15 @@ def test_a_conditional_decoder_reads_classes(tmp_path):
     assert '{"z": z, "y": y}' in exporting.export_readme(trained(model, *POINTS), tmp_path, onnx=True).read_text()
 
 
+def test_the_page_says_where_latents_come_from_that_are_not_standard_normal(tmp_path):
+    model = Conditional()
+    normal = exporting.export_readme(trained(model, *POINTS), tmp_path, onnx=True).read_text()
+    model.latents = lambda n, seed=None, temperature=1.0: torch.rand(n, 4, generator=model.generator_for(seed))
+    other = exporting.export_readme(trained(model, *POINTS), tmp_path, onnx=True).read_text()
+    assert "standard_normal((16, 4)" in normal and "genexp sample" not in normal
+    assert "standard_normal((16, 4)" not in other and "genexp sample RUN out=sample" in other
+
+
 class Noisy(Conditional):
     num_classes = None
 

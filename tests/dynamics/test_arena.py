@@ -83,6 +83,7 @@ def test_nothing_moves_at_the_equilibrium(game, loss):
         (["game.theta=[1.0,2.0]"], "as many to both"),
         (["game=scale", "game.nodes=1"], "at least 2"),
         (["game.phi=inf"], "finite"),
+        (["penalty=[r1,r2]", "penalty.r1.interval=7", "penalty.r2.interval=16"], "only after 112 steps"),
         (["steps=0"], "steps=0"),
         (["trajectories=0"], "trajectories=0"),
         (["stepz=3"], "did you mean steps"),

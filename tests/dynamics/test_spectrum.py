@@ -101,6 +101,12 @@ def test_a_lazy_penalty_has_a_map_of_several_steps():
     assert same_numbers(found.flow, [-0.4 + root, -0.4 - root])
 
 
+def test_penalties_in_steps_of_their_own_are_part_of_the_flow():
+    """The flow is that of the game, whatever steps its terms are taken in."""
+    one, other = (eigenvalues("penalty=r1", "penalty.r1.weight=0.3", f"plan.penalty_steps={on}") for on in (0, 1))
+    assert same_numbers(one.flow, other.flow, 1e-12) and one.flow.real.max() < -0.1
+
+
 def test_two_time_scales_pace_the_flow():
     found = eigenvalues("loss=wasserstein", "plan=simultaneous", "optimizer.critic_lr=0.4")
     assert same_numbers(found.flow, [2j, -2j])  # sqrt of the ratio

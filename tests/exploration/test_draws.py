@@ -6,6 +6,8 @@ import pytest
 import torch
 from scipy.stats import kstest, truncnorm
 
+from genexp import config as configs
+from genexp.assembly import build_model
 from genexp.errors import UserError
 from genexp.exploration.draws import chosen_classes, decoded, draw_latents, draw_with_latents
 from genexp.models.base import GenerativeModel
@@ -89,6 +91,19 @@ def test_a_network_that_truncates_by_itself_is_asked_to():
     made = draw_with_latents(model, 30, seed=4, truncation=0.25)
     assert torch.equal(made.samples, 0.25 * made.latents)
     assert made.latents.abs().max() > 0.25
+
+
+def test_a_family_with_codes_is_truncated_in_its_noise_and_draws_the_class_asked_for():
+    torch.manual_seed(0)
+    model = build_model(configs.compose_train(["model=info_gan", "network=mlp", "model.continuous=2"]).config).eval()
+    classes = torch.tensor([7, 0] * 50)
+    plain, cut = (draw_with_latents(model, 100, 3, truncation=t, classes=classes) for t in (None, 0.5))
+    noise, codes = slice(0, model.noise_dim), slice(model.noise_dim, None)
+    assert cut.latents[:, noise].abs().max() <= 0.5 < plain.latents[:, noise].abs().max()
+    assert torch.equal(cut.latents[:, codes], plain.latents[:, codes])
+    first = cut.latents[:, codes][:, : model.num_classes]
+    assert torch.equal(first.argmax(1), classes)
+    assert torch.equal(cut.samples, model.decode(cut.latents))
 
 
 @pytest.mark.parametrize("threshold", [0.0, -1.0, 1e-6])

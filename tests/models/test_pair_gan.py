@@ -14,6 +14,7 @@ from genexp.networks.mlp import MLPDecoder, MLPEncoder
 from genexp.objectives.adversarial import Hinge, Pair, Relativistic
 from genexp.objectives.constraints import NoConstraint
 from genexp.objectives.penalties import R1
+from genexp.training.health import signs
 from genexp.training.plans import Simultaneous, SingleLoss
 
 
@@ -40,6 +41,14 @@ def make_pair(loss=None, plan=None, head_width=8, penalties=None) -> PairGAN:
     model.prepare(make(plan=plan).regime)
     model.configure_optimizers()
     return model
+
+
+@pytest.mark.parametrize("plan", [Simultaneous(), SingleLoss()], ids=lambda plan: type(plan).__name__)
+def test_the_monitor_sees_data_samples_and_scores(plan):
+    model, data = make_pair(plan=plan), batch()
+    model.step(data)
+    assert torch.equal(model.seen["x"], data["x"]) and model.seen["fakes"].shape == data["x"].shape
+    assert 0 <= signs(model.seen, model.players())["separation"] <= 1
 
 
 @pytest.mark.parametrize("loss", PAIR, ids=name_of)

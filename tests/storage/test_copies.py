@@ -63,6 +63,36 @@ def test_a_place_with_nothing_is_one_sentence(store, tmp_path):
     put([tmp_path / "any"])
 
 
+def test_what_is_deleted_while_it_is_copied_is_left_out(store, monkeypatch):
+    """A run that trains deletes an older checkpoint between the listing and the copy."""
+    run_in(store, "a")
+    older = f"a/checkpoints/step-00000005-{5:016x}.ckpt"
+    store.write(older, b"weights")
+    download = Store.download
+
+    def late(self, files):
+        self.remove([older])
+        download(self, files)
+
+    monkeypatch.setattr(Store, "download", late)
+    folder = copied(store.address, is_model)
+    assert [path.name for path in (folder / "a" / "checkpoints").iterdir()] == [f"step-00000010-{10:016x}.ckpt"]
+
+
+def test_a_copy_that_fails_leaves_no_parts(store, monkeypatch):
+    run_in(store, "a")
+
+    def half(self, files):
+        for path in files.values():
+            path.write_bytes(b"half")
+        raise Unreachable("gone")
+
+    monkeypatch.setattr(Store, "download", half)
+    with pytest.raises(Unreachable):
+        copied(store.address, is_model)
+    assert not [path for path in places.folder_of(store.address, places.COPIES).rglob("*") if path.is_file()]
+
+
 def test_files_of_a_copy_are_put_beside_the_run(store):
     run_in(store, "a")
     folder = copied(f"{store.address}/a", is_model)

@@ -38,6 +38,16 @@ def test_one_at_a_time_and_numbers_go_on(address):
     assert list(store.listing()) == [f"{FOLDER}/00000002"]
 
 
+def test_a_lease_whose_answer_was_lost_is_taken_all_the_same(store, monkeypatch):
+    """The library asks again after a timeout, and the second answer says that the object is there."""
+    create = Store.create
+    monkeypatch.setattr(Store, "create", lambda self, name, content: create(self, name, content) and False)
+    lease = Lease(store)
+    lease.take()
+    assert lease.check(store.below(FOLDER).listing())
+    lease.release()
+
+
 def test_the_lease_of_a_dead_process_of_this_machine_is_free_at_once(tmp_path):
     address = f"file://{tmp_path}/store"
     code = f"from genexp.storage.lease import *; Lease(Store({address!r})).take(); import os; os.kill(os.getpid(), 9)"

@@ -168,6 +168,20 @@ def test_a_log_holds_what_every_machine_printed(store, one, other):
     assert (one / "log.txt").read_text() == "one began\nother goes on\nand ends\none looks again\n"
 
 
+def test_a_file_that_vanishes_keeps_no_other_one_back(store, one, monkeypatch):
+    work(one, 10)
+    (one / "passing").write_text("soon gone")
+    upload = Store.upload
+
+    def late(self, files):
+        (one / "passing").unlink(missing_ok=True)
+        upload(self, files)
+
+    monkeypatch.setattr(Store, "upload", late)
+    Mirror(one, store).send()
+    assert set(visible(store.listing())) == {checkpoint(10), "metrics.csv", "run.json"}
+
+
 def test_what_was_deleted_here_alone_is_not_deleted_there(store, one):
     work(one, 10)
     work(one, 20)

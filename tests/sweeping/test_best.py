@@ -106,6 +106,16 @@ def test_what_cannot_be_compared_is_refused(add, tmp_path):
         ranked(folder)
 
 
+def test_scores_on_other_data_of_the_same_name_are_not_compared(add):
+    folder = add("loss=hinge", s0=0.5)
+    ranked(folder)
+    add("loss=hinge", "dataset.num_workers=1", s0=0.4)
+    ranked(folder)
+    add("loss=hinge", "dataset.density.std=0.1", s0=0.3)
+    with pytest.raises(UserError, match="scored in 2 ways"):
+        ranked(folder)
+
+
 def test_a_metric_that_is_not_there_is_named_with_those_that_are(add):
     with pytest.raises(UserError, match="no validation score recall: choose one of modes, mode_kl"):
         ranked(add(s0=0.5), "recall")

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from genexp.commands.multirun import run_all
 from genexp.errors import UserError
 from genexp.runs import Run
+from genexp.storage.store import Store
 from genexp.sweeping.executors import SLURM_COMMANDS, Joblib, Submitit
 
 SBATCH = """#!/bin/sh
@@ -86,7 +88,8 @@ def test_only_slurm_s_jobs_outlive_the_sweep(commands):
     assert not Submitit(cluster="local").outlives and not Joblib().outlives
 
 
-def test_an_output_at_an_address_is_refused(commands, tmp_path, monkeypatch):
-    monkeypatch.setattr(Run, "address", "s3://bucket/runs")
-    with pytest.raises(UserError, match="paths.output"):
-        Submitit(cluster="slurm").start(queued(tmp_path, "run"))
+def test_an_output_at_an_address_is_refused_before_anything_is_written(commands):
+    words = ["experiment=ring8_gan", "loss=hinge,saturating", "launcher=submitit", "paths.output=memory://refused/runs"]
+    with pytest.raises(UserError, match="set paths.output to one"):
+        run_all(words, None)
+    assert not Store("memory://refused/runs").listing()

@@ -134,6 +134,7 @@ def test_each_option_of_the_group_builds(option):
         (["optimiser.lr=interval(0,1)"], "There is no key optimiser"),
         (["seed=1,2"], "seeds=3"),
         (["dataset=ring8,two_moons"], "do not compare"),
+        (["dataset.density.std=interval(0.01,0.1)"], "do not compare"),
         (["loss=hinge,saturating", "score_every=0"], "score_every"),
     ],
 )

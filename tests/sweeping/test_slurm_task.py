@@ -83,12 +83,25 @@ def test_a_run_that_gets_its_last_step_done_needs_no_other_start(start):
     assert process.wait(30) == 0
 
 
-def test_a_job_that_is_started_in_vain_is_given_up(start):
-    process, run = start(SAVES.replace("STEP", "40"), SLURM_RESTART_COUNT=str(FRUITLESS_STARTS))
+# The starts in a row without a step before this one, where this one ends, its exit code, and what the next one is told
+@pytest.mark.parametrize(
+    ("before", "step", "code", "after"),
+    [
+        (FRUITLESS_STARTS - 1, 40, 1, 0),
+        (FRUITLESS_STARTS - 2, 40, REQUEUE_CODE, FRUITLESS_STARTS - 1),
+        (FRUITLESS_STARTS - 1, 41, REQUEUE_CODE, 0),
+    ],
+)
+def test_a_run_that_is_started_again_and_again_in_vain_is_given_up(before, step, code, after, start):
+    program = SAVES.replace("STEP", str(step)).replace('"step": step}', f'"step": step, "fruitless_starts": {before}}}')
+    process, run = start(program, SLURM_RESTART_COUNT="50")
+    run.update(fruitless_starts=before)
     ready(run)
     os.killpg(process.pid, signal.SIGUSR2)
-    assert process.wait(30) == 1
-    assert run.record["status"] == "failed" and "more time" in run.record["failure"]
+    assert process.wait(30) == code
+    assert run.record["fruitless_starts"] == after
+    assert (run.record["status"] == "failed") == (code == 1)
+    assert code != 1 or f"stopped {FRUITLESS_STARTS} times" in run.record["failure"]
 
 
 @pytest.mark.parametrize(("end", "code"), [("os.kill(os.getpid(), 9)", 137), ("sys.exit(5)", 5)])
@@ -109,12 +122,22 @@ def test_the_training_gets_the_cores_of_its_task(start):
 @pytest.mark.parametrize(
     ("code", "state", "queued"), [(75, "RUNNING", True), (75, "COMPLETING", False), (0, "RUNNING", False)]
 )
-def test_behind_the_task_only_what_was_told_to_stop_and_not_cancelled_is_queued_again(code, state, queued, tmp_path):
-    for name, body in {"squeue": f"echo {state}", "scontrol": f'echo "$@" > {tmp_path}/asked'}.items():
-        (tmp_path / name).write_text(f"#!/bin/sh\n{body}\n")
+@pytest.mark.parametrize(
+    ("array", "job"),
+    [({}, "12"), ({"SLURM_ARRAY_JOB_ID": "12", "SLURM_ARRAY_TASK_ID": "3"}, "12_3")],
+    ids=["alone", "the element with its array's number"],
+)
+def test_behind_the_task_only_what_was_told_to_stop_and_not_cancelled_is_queued_again(
+    code, state, queued, array, job, tmp_path
+):
+    squeue = (
+        f'[[ "$*" == *--jobs={job}\\ * ]] || echo RUNNING\necho {state}'  # the array's number asks for all elements
+    )
+    for name, body in {"squeue": squeue, "scontrol": f'echo "$@" > {tmp_path}/asked'}.items():
+        (tmp_path / name).write_text(f"#!/bin/bash\n{body}\n")
         (tmp_path / name).chmod(0o755)
     script = "\n".join([f"(exit {code})", *AFTERWARDS, 'exit "$code"'])
-    variables = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "SLURM_JOB_ID": "12"}
+    variables = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "SLURM_JOB_ID": "12", **array}
     assert subprocess.run(["bash", "-c", script], env=variables).returncode == code
     asked = Path(tmp_path / "asked")
-    assert (asked.read_text() == "requeue 12\n") if queued else not asked.exists()
+    assert (asked.read_text() == f"requeue {job}\n") if queued else not asked.exists()

@@ -9,6 +9,7 @@ from genexp.commands.arguments import refuse_unknown_flags, run_and_settings, ta
 from genexp.dynamics.settings import PARTS, compose_dynamics, folder, title
 from genexp.errors import UserError
 from genexp.runs import Run
+from genexp.storage.copies import copied, is_model, put
 from genexp.storage.places import shown
 
 if TYPE_CHECKING:
@@ -51,7 +52,8 @@ def main(arguments: list[str]) -> int:
     if all("=" in argument for argument in arguments):
         return _of_game(arguments, config_dir)
     run, settings = run_and_settings(arguments, DEFAULTS, USAGE)
-    return _of_run(Run.open(run), settings)
+    _check(settings)
+    return _of_run(Run.open(copied(run, is_model)), settings)
 
 
 def _of_game(overrides: list[str], config_dir: str | None) -> int:
@@ -84,6 +86,7 @@ def _of_game(overrides: list[str], config_dir: str | None) -> int:
         "config": composed.plain,
     }
     atomic.write_text(target / "dynamics.json", json.dumps(numbers, indent=2) + "\n")
+    put([target / "portrait.png", target / "dynamics.json"])
     _show(title(composed), numbers, found.flow, found.step)
     print(f"picture  {shown(target / 'portrait.png')}\nnumbers  {shown(target / 'dynamics.json')}")
     return 0
@@ -127,10 +130,13 @@ def _listed(values: "NDArray[np.complex128]", most: int = 8) -> str:
     return "  ".join(f"{v.real:.6g}{v.imag:+.6g}i" if v.imag else f"{v.real:.6g}" for v in values[:most])
 
 
+def _check(settings: dict[str, Any]) -> None:
+    for name, least in (("eigenvalues", 1), ("batch", 1), ("seed", 0)):
+        if settings[name] < least:
+            raise UserError(f"{name}={settings[name]} is out of range: give a whole number of at least {least}.")
+
+
 def _of_run(run: Run, settings: dict[str, Any]) -> int:
-    for name in ("eigenvalues", "batch"):
-        if settings[name] < 1:
-            raise UserError(f"{name}={settings[name]} is out of range: give a whole number of at least 1.")
     import numpy as np
     from rich.console import Console
     from rich.table import Table
@@ -144,7 +150,7 @@ def _of_run(run: Run, settings: dict[str, Any]) -> int:
     draw_spectrum(found.eigenvalues, f"flow at step {found.step}", target / "spectrum.png")
     numbers = {
         "step": found.step,
-        "weights": settings["weights"],
+        "weights": found.weights,
         "verdict": found.verdict.word,
         "reason": found.verdict.reason,
         "eigenvalues_flow": _pairs(found.eigenvalues),
@@ -159,6 +165,7 @@ def _of_run(run: Run, settings: dict[str, Any]) -> int:
     table.add_row("leading eigenvalues", _listed(np.asarray(found.eigenvalues)))
     for name, norm in found.norms.items():
         table.add_row(f"gradient of the {name}", f"{norm:.4g}")
+    put([target / "spectrum.png", target / "dynamics.json"])
     Console().print(table)
     print(f"picture  {shown(target / 'spectrum.png')}\nnumbers  {shown(target / 'dynamics.json')}")
     return 0

@@ -1,11 +1,9 @@
 """`genexp export`: a trained model for use without genexp."""
 
-from pathlib import Path
-
 from genexp.commands.arguments import run_and_settings, take_flag
 from genexp.runs import Run
 from genexp.storage.copies import copied, is_model, put
-from genexp.storage.places import shown
+from genexp.storage.places import COPIES, folder_of, shown
 
 USAGE = "genexp export RUN [weights=ema] [onnx=true] [out=DIR]"
 DEFAULTS = {"weights": "ema", "onnx": True, "out": ""}
@@ -39,7 +37,7 @@ def main(arguments: list[str]) -> int:
     trained = load_trained(run, settings["weights"])
     if settings["onnx"]:
         exporting.check_onnx(trained.model)
-    folder = Path(settings["out"]) if settings["out"] else run.folder / "export"
+    folder = folder_of(settings["out"], COPIES) if settings["out"] else run.folder / "export"
     folder.mkdir(parents=True, exist_ok=True)
     written, difference = [], None
     if settings["onnx"]:

@@ -95,6 +95,8 @@ def run_all(words: list[str], config_dir: str | None) -> int:
     folder, config = asked.folder, asked.settings.config
     launcher = configs.build(config.launcher, "launcher")
     source: Source
+    if launcher.outlives and is_address(str(config.paths.output)):
+        raise UserError("launcher=submitit needs a folder that all nodes see: set paths.output to one.")
     fetched_all(folder.path)
     if config.search:
         if is_address(str(config.paths.output)):

@@ -7,7 +7,7 @@ from genexp.commands.arguments import run_and_settings, take_flag
 from genexp.errors import UserError
 from genexp.runs import Run
 from genexp.storage.copies import copied, is_model, put
-from genexp.storage.places import shown
+from genexp.storage.places import COPIES, folder_of, shown
 
 if TYPE_CHECKING:
     from genexp.exploration.draws import Draw
@@ -54,7 +54,7 @@ def main(arguments: list[str]) -> int:
     model, seed = trained.model, settings["seed"]
     classes = chosen_classes(model, settings["class"], settings["n"])
     made = draw_with_latents(model, settings["n"], seed, settings["temperature"], settings["truncation"], classes)
-    target = Path(settings["out"]) if settings["out"] else run.samples / _stem(settings, trained.weights)
+    target = folder_of(settings["out"], COPIES) if settings["out"] else run.samples / _stem(settings, trained.weights)
     target.parent.mkdir(parents=True, exist_ok=True)
     image, numbers, tensors = (target.with_name(target.name + end) for end in (".png", ".npz", ".safetensors"))
     _draw(made, image, settings["class"])

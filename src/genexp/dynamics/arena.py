@@ -33,7 +33,7 @@ LONG_AGO = 1e6
 SCORES = 30.0
 """Where the score of a critic that tells nothing is looked for."""
 MOST_PHASES = 64
-"""Penalties of many different intervals repeat only after too many steps."""
+"""Steps after which the penalties' intervals must have repeated."""
 
 
 class OneDraw(StepRandomness):
@@ -114,6 +114,9 @@ class Arena:
         model: the model, prepared for its regime.
         batch: what every step reads, for one update of the critic.
         optimizers: those of the players; None where only the flow is asked for.
+
+    Raises:
+        UserError: if the penalties' intervals repeat only after too many steps.
     """
 
     def __init__(self, model: GAN, batch: Batch, optimizers: list[torch.optim.Optimizer] | None = None) -> None:
@@ -127,7 +130,12 @@ class Arena:
         self._batches = {key: value.repeat(parts, *[1] * (value.ndim - 1)) for key, value in batch.items()}
         self._slots: list[Callable[[], Tensor]] = [lambda p=p: p for p in self.parameters]  # type: ignore[misc]
         self._resting = torch.empty(0)
-        self.phases = min(lcm(1, *(penalty.interval for penalty in model.penalties.values())), MOST_PHASES)
+        self.phases = lcm(1, *(penalty.interval for penalty in model.penalties.values()))
+        if self.phases > MOST_PHASES:
+            raise UserError(
+                f"The penalties' intervals repeat only after {self.phases} steps, and genexp dynamics follows "
+                f"{MOST_PHASES} of them at most: choose shorter intervals."
+            )
 
     @classmethod
     def of(
@@ -256,9 +264,15 @@ class Arena:
             for phase in range(self.phases):
                 self.regime.clock.step = phase
                 losses.append(model.critic_loss(self.batch, fakes.detach()))
+                if self._separates and (penalty := model.penalty_loss(self.batch, fakes.detach())) is not None:
+                    losses[-1] = losses[-1] + penalty
         loss = torch.stack(losses).mean()
         critic = torch.autograd.grad(loss, self.critic, allow_unused=True, materialize_grads=True)
         return torch.cat([*(-self.pace * g.flatten() for g in critic), *(-g.flatten() for g in generator)])
+
+    @property
+    def _separates(self) -> bool:
+        return bool(getattr(self.regime.plan, "penalty_steps", False))
 
     @property
     def pace(self) -> float:

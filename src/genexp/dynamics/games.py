@@ -4,7 +4,6 @@ Both sides of a game are expectations over fixed nodes, so that the game has no 
 generator maps the nodes of the latents onto the data, and no critic of the family tells them apart.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
@@ -192,9 +191,3 @@ def _midpoints(nodes: int) -> Tensor:
     if nodes < 2:
         raise UserError(f"game.nodes={nodes} shows no spread: give at least 2.")
     return ((torch.arange(nodes, dtype=torch.float64) + 0.5) / nodes).unsqueeze(1)
-
-
-def distance(state: Tensor, equilibrium: Tensor) -> float:
-    """Euclidean distance of a state from the equilibrium; infinite for a state that is not finite."""
-    value = float((state - equilibrium).norm())
-    return value if math.isfinite(value) else math.inf

@@ -8,6 +8,7 @@ from typing import Any
 from genexp import config as configs
 from genexp.config import Composed
 from genexp.errors import UserError
+from genexp.storage.places import COPIES, folder_of
 
 PARTS = ("game", "loss", "penalty", "constraint", "plan", "optimizer")
 """The groups that a game is made of."""
@@ -54,7 +55,7 @@ def title(composed: Composed) -> str:
 def folder(composed: Composed) -> Path:
     """Where the picture and the numbers go; the same choice has the same folder."""
     if composed.config.out is not None:
-        return Path(composed.config.out)
+        return folder_of(composed.config.out, COPIES)
     plain = {key: value for key, value in composed.plain.items() if key not in ("out", "paths")}
     words = [*(composed.choices[part] for part in ("game", "loss", "plan", "optimizer")), configs.identity(plain)[:6]]
-    return Path(composed.config.paths.output) / "dynamics" / "-".join(words)
+    return folder_of(composed.config.paths.output, COPIES) / "dynamics" / "-".join(words)

@@ -130,7 +130,7 @@ def leading(arena: Arena, parameters: Tensor, count: int = 6, seed: int = 0) -> 
         seed: of the vector that the iteration starts with.
 
     Raises:
-        UserError: the iteration finds none.
+        UserError: the iteration does not find them all.
 
     References:
         ARPACK Users' Guide, Lehoucq, Sorensen and Yang, 1998. https://doi.org/10.1137/1.9780898719628
@@ -152,7 +152,7 @@ def leading(arena: Arena, parameters: Tensor, count: int = 6, seed: int = 0) -> 
     try:
         found = eigs(operator, k=count, ncv=basis, which="LR", v0=first, tol=EXACT, return_eigenvectors=False)
     except ArpackNoConvergence as error:
-        found = error.eigenvalues
-    if not len(found):
-        raise UserError(f"None of {count} eigenvalues was found: ask for more, or for a larger batch.")
+        raise UserError(
+            f"Only {len(error.eigenvalues)} of eigenvalues={count} were found: ask for others, or for a larger batch."
+        ) from error
     return _by_real_part(found)

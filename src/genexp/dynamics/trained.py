@@ -30,6 +30,7 @@ class AtCheckpoint:
 
     Attributes:
         step: of the checkpoint.
+        weights: `raw` or `ema`, as they were found.
         eigenvalues: of the flow's Jacobian, largest real part first.
         norms: of each player's gradient.
         parameters: how many both have.
@@ -37,6 +38,7 @@ class AtCheckpoint:
     """
 
     step: int
+    weights: str
     eigenvalues: NDArray[np.complex128]
     norms: dict[str, float]
     parameters: int
@@ -54,7 +56,8 @@ def at_checkpoint(run: Run, eigenvalues: int, batch: int, weights: str, seed: in
         seed: of the latents and of the first vector.
 
     Raises:
-        UserError: the run has no checkpoint or is not of two players, or has fewer parameters or data than asked for.
+        UserError: the run has no checkpoint, is not of two players or has diverged, or has fewer parameters or data
+            than asked for.
     """
     trained = load_trained(run, weights)
     model, config = trained.model, trained.config
@@ -67,10 +70,12 @@ def at_checkpoint(run: Run, eigenvalues: int, batch: int, weights: str, seed: in
         raise UserError(f"eigenvalues={eigenvalues} are more than the run's {arena.size} parameters have.")
     here = torch.cat([parameter.detach().flatten() for parameter in arena.parameters])
     field = arena.flow(here)
+    if not field.isfinite().all():
+        raise UserError(f"The flow of {run.folder} is not finite at step {trained.step}: the run has diverged.")
     found = leading(arena, here, eigenvalues, seed)
     of_critic = sum(parameter.numel() for parameter in arena.critic)
     norms = {"critic": float(field[:of_critic].norm()), "generator": float(field[of_critic:].norm())}
-    return AtCheckpoint(trained.step, found, norms, arena.size, _judged(found))
+    return AtCheckpoint(trained.step, trained.weights, found, norms, arena.size, _judged(found))
 
 
 def _prepared(model: GAN, config: object, seed: int) -> GAN:
@@ -84,7 +89,7 @@ def _batch(data: DataModule, size: int) -> dict[str, torch.Tensor]:
     split = data.split("train")
     if size > len(split.x):
         raise UserError(f"batch={size} is more than the {len(split.x)} data of {data.name}: give at most that.")
-    return {"x": split.x[:size].double(), "y": split.y[:size]}
+    return {"x": split.x[:size].double(), "y": split.y[:size], "index": torch.arange(size)}
 
 
 def _judged(found: NDArray[np.complex128]) -> Verdict:

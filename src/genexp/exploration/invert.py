@@ -45,7 +45,7 @@ def explore(subject: Subject, n: int, of: str, restarts: int, steps: int, lr: fl
         lr: its learning rate, which a cosine takes to zero.
 
     Raises:
-        UserError: if the family does not decode latents, or a setting is out of range.
+        UserError: if the family does not decode latents, a setting is out of range, or the data are fewer.
     """
     if of not in SOURCES:
         raise UserError(f"of={of} is unknown: choose {' or '.join(SOURCES)}.")
@@ -55,6 +55,8 @@ def explore(subject: Subject, n: int, of: str, restarts: int, steps: int, lr: fl
         x = subject.decode(subject.latents(n)[:, None], classes)[:, 0]
     else:
         split = subject.data.split("ref")
+        if n > len(split.x):
+            raise UserError(f"n={n} is more than the {len(split.x)} data of the ref split: give at most that.")
         x = split.x[:n]
         if classes is not None and subject.chosen is None:
             classes = split.y[:n].to(classes.device)

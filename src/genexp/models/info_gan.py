@@ -122,13 +122,19 @@ class InfoGAN(TracedGAN):
         """
         return None if y is None else super().classes(n, y)
 
-    def latents(self, n: int, seed: int | None = None, temperature: float = 1.0) -> Tensor:
-        """Noise and codes, (n, noise and code dimensions); `temperature` scales all but the categorical parts."""
+    def latents(self, n: int, seed: int | None = None, temperature: float = 1.0, y: Tensor | None = None) -> Tensor:
+        """Noise and codes, (n, noise and code dimensions).
+
+        Arguments:
+            n: how many.
+            seed: they are a function of it; None draws on.
+            temperature: factor on the noise; codes keep their range.
+            y: values (n,) of the first categorical part; None draws them.
+        """
         generator = self.generator_for(seed)
         noise = torch.randn(n, self.noise_dim, device=self.device, generator=generator)
         codes = self.codes.draw(torch.rand(n, self.codes.parts, device=self.device, generator=generator))
-        values, rest = codes.split([sum(self.codes.categories), self.codes.continuous], dim=1)
-        return torch.cat([temperature * noise, values, temperature * rest], dim=1)
+        return self._with_value(torch.cat([temperature * noise, codes], dim=1), y)
 
     def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """Data of latents (B, noise and code dimensions), (B, *shape); `y` (B,) sets the first categorical part.
@@ -136,11 +142,15 @@ class InfoGAN(TracedGAN):
         Raises:
             UserError: `y` is not one value for each latent.
         """
+        return self.generator(self._with_value(z, y))
+
+    def _with_value(self, z: Tensor, y: Tensor | None) -> Tensor:
+        """Latents whose first categorical part has the values `y`; None leaves them as they are."""
         chosen = self.classes(len(z), y)
-        if chosen is not None and self.num_classes is not None:
-            value = F.one_hot(chosen, self.num_classes).to(z.dtype)
-            z = torch.cat([z[:, : self.noise_dim], value, z[:, self.noise_dim + self.num_classes :]], dim=1)
-        return self.generator(z)
+        if chosen is None or self.num_classes is None:
+            return z
+        value = F.one_hot(chosen, self.num_classes).to(z.dtype)
+        return torch.cat([z[:, : self.noise_dim], value, z[:, self.noise_dim + self.num_classes :]], dim=1)
 
     def guess(self, x: Tensor) -> Tensor:
         """The likeliest value of the first categorical part of each datum, (B, *shape) -> (B,)."""

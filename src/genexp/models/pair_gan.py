@@ -75,11 +75,13 @@ class PairGAN(GAN):
     def single_loss(self, batch: Batch, fakes: Tensor, ratio: float) -> Tensor:
         """Both losses as one scalar; every score depends on the fakes, and is taken with and without their graph."""
         self._about_to_update()
+        plain = {"x": batch["x"], "fakes": fakes.detach()}
         batch, fakes = self._as_seen(batch), self._seen(fakes)
         real, fake = (verdict[:, 0] for verdict in self._verdicts(batch, fakes))
         real_cut, fake_cut = (verdict[:, 0] for verdict in self._verdicts(batch, fakes.detach()))
         critic = self.loss.critic(real_cut, fake_cut)
         generator = self.loss.generator(fake_cut, real_cut)
+        self.show(**plain, real=real_cut, fake=fake_cut)
         self._record_scores(critic, real_cut, fake_cut)
         self._steer_augmentation(real_cut)
         self.record("loss/generator", generator)

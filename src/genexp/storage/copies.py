@@ -11,13 +11,15 @@ from genexp.errors import Busy, Undelivered, UserError
 from genexp.storage import places
 from genexp.storage.lease import holder, numbers
 from genexp.storage.mirror import LIGHT, RECORD, Mirror, status_in, visible
-from genexp.storage.store import Entry, Store, Unreachable
+from genexp.storage.store import Entry, Gone, Store, Unreachable
 
 if TYPE_CHECKING:
     from genexp.runs import Run
 
 TABLES = (*LIGHT, "scores.jsonl", "metrics.csv", "timings.csv", "anchors.json")
 """What a report reads of a run, beside its pictures."""
+LISTINGS = 5
+"""A copy begins anew when something is deleted while it is made, so many times at most."""
 LOOK_SECONDS = 5.0
 """Between two looks at a run that another machine works on."""
 _not_before: dict[str, float] = {}
@@ -37,11 +39,17 @@ def copied(place: Path | str, wanted: Callable[[PurePosixPath], bool]) -> Path:
     if not places.is_address(place):
         return Path(place)
     store, folder = Store(str(place)), places.folder_of(place, places.COPIES)
-    remote = visible(store.listing())
-    if not remote:
-        raise UserError(f"There is nothing at {place}: give the address that genexp train printed.")
     mirror = Mirror(folder, store)
-    mirror.fetch(remote, lambda name: wanted(PurePosixPath(name)))
+    for attempts in reversed(range(LISTINGS)):
+        remote = visible(store.listing())
+        if not remote:
+            raise UserError(f"There is nothing at {place}: give the address that genexp train printed.")
+        try:
+            mirror.fetch(remote, lambda name: wanted(PurePosixPath(name)))
+            break
+        except Gone:  # a run that trains has deleted an older checkpoint since
+            if not attempts:
+                raise
     for name in set(mirror.files()) - set(remote):  # deleted there, or written here by an earlier command
         (folder / name).unlink(missing_ok=True)
     return folder

@@ -79,6 +79,11 @@ class Courier:
     def _run(self) -> None:
         while not self._ended.wait(LOOK_SECONDS):
             if self.lease.lost.is_set():
+                print(
+                    f"genexp: another process has taken over {self.mirror.store.address}: this one stops.",
+                    file=sys.stderr,
+                    flush=True,
+                )
                 os.kill(os.getpid(), signal.SIGTERM)  # save here and stop: the run is another machine's
                 return
             marks = self._marks()

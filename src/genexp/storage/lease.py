@@ -48,7 +48,7 @@ class Lease:
         if newest and (holder := self._holder(newest, leases[newest])) is not None:
             raise Busy(_sentence(self.store.address, holder))
         name, content = _name(newest + 1), owner.to_json().encode()
-        if not self.store.create(name, content):
+        if not self.store.create(name, content) and self.store.read(name) != content:  # else only the answer was lost
             raise Busy(f"Another process has just begun to work on {self.store.address}: wait for it or stop it.")
         if self.store.create(name, content):  # a store that passes over the condition
             print(

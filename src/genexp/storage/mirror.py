@@ -89,6 +89,7 @@ class Mirror:
             wanted: whether a name is asked for.
 
         Raises:
+            Gone: if one of them was deleted meanwhile.
             Unreachable: if the store does not give them.
         """
         chosen = {
@@ -97,15 +98,21 @@ class Mirror:
             if wanted(name) and (self._version(name) != entry.version or self._has_changed(name))
         }
         parts = {name: self._part(name) for name in chosen}
-        self.store.download(parts)
-        for name, entry in chosen.items():
-            path = self.folder / name
-            if name == LOG and path.is_file():
-                self._seen[name] = [_prepend(parts[name], path), entry.version]
-                continue
-            os.utime(parts[name], (entry.modified, entry.modified))
-            os.replace(parts[name], path)
-            self._seen[name] = [list(_stamp(path)), entry.version]
+        for folder in {part.parent for part in parts.values()}:
+            atomic.remove_abandoned(folder)
+        try:
+            self.store.download(parts)
+            for name, entry in chosen.items():
+                path = self.folder / name
+                if name == LOG and path.is_file():
+                    self._seen[name] = [_prepend(parts[name], path), entry.version]
+                    continue
+                os.utime(parts[name], (entry.modified, entry.modified))
+                os.replace(parts[name], path)
+                self._seen[name] = [list(_stamp(path)), entry.version]
+        finally:
+            for part in parts.values():
+                part.unlink(missing_ok=True)
         if chosen:
             self._write_index()
 
@@ -178,9 +185,11 @@ class Mirror:
     def _put(self, files: Mapping[str, Stamp]) -> None:
         """Put files; one that was deleted meanwhile is left out."""
         there = {name: self.folder / name for name in files if (self.folder / name).is_file()}
-        with suppress(FileNotFoundError):
+        try:
             self.store.upload(there)
-            self._seen |= {name: [list(files[name]), None] for name in there}
+        except FileNotFoundError:  # the others have to go all the same
+            return self._put({name: files[name] for name in there if there[name].is_file()})
+        self._seen |= {name: [list(files[name]), None] for name in there}
 
     def _learn(self, remote: Mapping[str, Entry]) -> None:
         """Note the versions of what this process has put."""

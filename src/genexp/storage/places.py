@@ -58,7 +58,7 @@ def address_of(folder: Path | str) -> str | None:
     if REMOTE not in parts[:-3]:
         return None
     _, protocol, *rest = parts[parts.index(REMOTE) + 1 :]
-    return f"{protocol}://{'/' * (protocol == 'file')}{'/'.join(rest)}"
+    return f"{protocol}://{'/' * (protocol in ('file', 'local'))}{'/'.join(rest)}"
 
 
 def shown(path: Path | str) -> str:

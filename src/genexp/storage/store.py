@@ -29,6 +29,10 @@ class Unreachable(UserError):
     """The store does not take or give what it is asked for."""
 
 
+class Gone(Unreachable):
+    """An object that was listed is no longer there."""
+
+
 @dataclass(frozen=True)
 class Entry:
     """An object.
@@ -136,19 +140,30 @@ class Store:
         """
         for path in files.values():
             path.stat()
-        if files:
+        if not files:
+            return
+        try:
             with self._told():
                 self._files.put([str(path) for path in files.values()], [self._path(name) for name in files])
+        except Unreachable:
+            for path in files.values():
+                path.stat()  # gone while it was sent
+            raise
 
     def download(self, files: Mapping[str, Path]) -> None:
         """Get objects side by side, each into a file whose folder exists.
 
         Raises:
+            Gone: if one of them is no longer there.
             Unreachable: if the store does not give them.
         """
-        if files:
-            with self._told():
+        if not files:
+            return
+        try:
+            with self._told(missing_is_told=False):
                 self._files.get([self._path(name) for name in files], [str(path) for path in files.values()])
+        except FileNotFoundError as error:
+            raise Gone(f"{self.address} cannot be used: {_reason(error)}: it was deleted meanwhile.") from error
 
     def remove(self, names: Iterable[str]) -> None:
         """Delete objects; those that are gone already do not matter.

@@ -49,7 +49,10 @@ class Resume:
             signal.signal(signal.SIGTERM, self._forward)
         try:
             return self._job.process.wait()
-        finally:
+        finally:  # an executor that gives up waiting leaves nothing behind that trains on
+            if self._job.process.poll() is None:
+                self._job.stop()
+                self._job.process.wait()
             pid.unlink(missing_ok=True)
 
     def _forward(self, number: int, frame: FrameType | None) -> None:
@@ -173,8 +176,6 @@ class Submitit:
     def start(self, run: Run) -> Handle:
         """See `genexp.sweeping.launchers.Launcher`."""
         if self.outlives:
-            if run.address is not None:
-                raise UserError("launcher=submitit needs a folder that all nodes see: set paths.output to one.")
             self._slurm = self._slurm or Cluster(run.folder.parent / "submitit", self._submit)
             return self._slurm.start(run)
         task = Resume(str(run.folder), share_of_cores(self.slots))

@@ -94,7 +94,7 @@ def search_source(
     for key in space.axes:
         if key == "seed":
             raise UserError("A search does not choose the luckiest seed: give seeds=3 for the mean over three.")
-        if key == "dataset" or key.split(".")[0] == "evaluation":
+        if key.split(".")[0] in ("dataset", "evaluation"):
             raise UserError(f"Scores of different {key} do not compare: search with each one by itself.")
     probes = configs.compose_seeds(space.probes(), None, config_dir)
     for probe in (one for (one,) in probes):

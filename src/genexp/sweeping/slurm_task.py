@@ -18,13 +18,15 @@ from genexp.sweeping.scheduler import outcome_of
 REQUEUE_CODE = 75
 """A task's exit code when its run is to go on in a later start of the job: EX_TEMPFAIL."""
 FRUITLESS_STARTS = 10
-"""A job that was started anew so often and has not gained a step since is given up."""
+"""A run that was stopped so many times in a row without having gained a step is given up."""
 WARNINGS = (signal.SIGUSR1, signal.SIGUSR2)
 """What a cluster may send before the end; submitit asks it for SIGUSR2."""
 AFTERWARDS = (
     "code=$?",
-    'state=$(squeue --noheader --jobs="$SLURM_JOB_ID" --format=%T)',
-    f'if [ "$code" -eq {REQUEUE_CODE} ] && [ "$state" = RUNNING ]; then scontrol requeue "$SLURM_JOB_ID"; fi',
+    "job=${SLURM_ARRAY_JOB_ID:+${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID}",  # one element's own number is the array's
+    "job=${job:-$SLURM_JOB_ID}",
+    'state=$(squeue --noheader --jobs="$job" --format=%T)',
+    f'if [ "$code" -eq {REQUEUE_CODE} ] && [ "$state" = RUNNING ]; then scontrol requeue "$job"; fi',
 )
 """Bash, behind the task: a job that was told to stop, and not by somebody who cancelled it, goes back into the queue.
 
@@ -51,7 +53,7 @@ class Task:
             SystemExit: with REQUEUE_CODE if the run has to go on, else with the exit code of `genexp train`.
         """
         run, threads = Run(self.folder), os.environ.get("SLURM_CPUS_PER_TASK")
-        before = run.record.get("step", 0)
+        before, fruitless = run.record.get("step", 0), run.record.get("fruitless_starts", 0)
         for number in (signal.SIGTERM, *WARNINGS):
             signal.signal(number, self._stop)
         with held_back(*WARNINGS):  # a cluster warns every process of a task, and this one would end by it
@@ -60,9 +62,7 @@ class Task:
             self._job.stop()
         code = self._job.process.wait()
         if self._asked and run.record["status"] not in (*DONE, "failed"):
-            code = REQUEUE_CODE
-            if int(os.environ.get("SLURM_RESTART_COUNT", "0")) >= FRUITLESS_STARTS and self._fruitless(run, before):
-                code = 1
+            code = 1 if self._in_vain(run, before, fruitless + 1) else REQUEUE_CODE
         elif int(os.environ.get("SLURM_PROCID", "0")) == 0:
             outcome_of(run, code)  # records what the run could not
         if code:
@@ -78,12 +78,14 @@ class Task:
         if self._job is not None:
             self._job.stop()
 
-    def _fruitless(self, run: Run, before: int) -> bool:
-        """Record a run that was stopped again and again at the same step; False if it has gained one."""
+    def _in_vain(self, run: Run, before: int, starts: int) -> bool:
+        """Count a start that gained no step; whether they are too many in a row, which is then the run's failure."""
         if run.record.get("step", 0) > before:
+            starts = 0
+        if starts < FRUITLESS_STARTS:
+            if starts != run.record.get("fruitless_starts", 0):
+                run.update(fruitless_starts=starts)
             return False
-        sentence = (
-            f"It was stopped {FRUITLESS_STARTS} times before a step beyond {before} was saved: give it more time."
-        )
-        run.update(status="failed", failure=sentence)
+        sentence = f"It was stopped {starts} times before a step beyond {before} was saved: give it more time."
+        run.update(status="failed", failure=sentence, fruitless_starts=0)
         return True

@@ -17,6 +17,9 @@ from genexp.runs import Run, all_runs
 from genexp.sweeping.validation import Curve, ranking_metric
 from genexp.yaml_blocks import load_mapping
 
+WHERE = ("cache_dir", "num_workers")
+"""Keys of a data set and of its evaluation that change no score."""
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -151,4 +154,6 @@ def _shared(settings: list[list[_Member]]) -> set[str]:
 
 
 def _protocol(member: _Member) -> str:
-    return repr(sorted((key, value) for key, value in member.config["evaluation"].items() if key != "cache_dir"))
+    """What makes two scores comparable: the data and how they are evaluated, but not where anything is kept."""
+    parts = (member.config["dataset"], member.config["evaluation"])
+    return repr([sorted((key, str(value)) for key, value in part.items() if key not in WHERE) for part in parts])
