@@ -6,12 +6,12 @@ from typing import Any
 from genexp.reporting.numbers import number, with_error
 
 
-def cell(setting: Mapping[str, Any], name: str, floor: float = 0.0) -> str:
-    """A metric's mean over seeds, less a floor, with its half-width; bold where it is not separable from the best."""
+def cell(setting: Mapping[str, Any], name: str) -> str:
+    """A metric's mean over seeds with its half-width; bold where it is not separable from the best."""
     mean, half_width = setting["mean"].get(name), setting["half_width"].get(name)
     if mean is None:
         return "-"
-    text = number(mean - floor) if half_width is None else with_error(mean - floor, half_width)
+    text = number(mean) if half_width is None else with_error(mean, half_width)
     return f"**{text}**" if setting["best"].get(name) else text
 
 

@@ -25,21 +25,17 @@ PARTS = {
     "zoo_relativistic": ("loss=relativistic",),
 }
 """Sheets of some losses of the first zoo, for docs/losses.md."""
-FLOOR = "perfect"
-"""The anchor whose value is subtracted from a divergence that is not zero for perfect samples."""
 
 
 def rows(table: Mapping[str, Any]) -> list[str]:
     """One line of Markdown for each setting, the best first."""
     names = SHOWN[table["data"]]
-    floor = {a["name"]: a["values"] for a in table["anchors"]}.get(FLOOR, {}).get("mode_kl") or 0.0
-    heads = [f"{name} - floor" if name == "mode_kl" else name for name in names]
-    lines = [f"| loss | penalty | {' | '.join(heads)} | failures | CPU-s |", "|---|---|" + "---:|" * (len(names) + 2)]
+    lines = [f"| loss | penalty | {' | '.join(names)} | failures | CPU-s |", "|---|---|" + "---:|" * (len(names) + 2)]
     for setting in table["settings"]:
         words = setting["label"].split(" ")
         across = [word for word in words if word.partition("=")[0] in ACROSS]
         loss = " ".join(f"`{word}`" for word in words if word not in across and word != "model=gan")
-        cells = [tables.cell(setting, name, floor if name == "mode_kl" else 0.0) for name in names]
+        cells = [tables.cell(setting, name) for name in names]
         lines.append(f"| {loss} | {_penalty(across)} | {' | '.join(cells)} | {tables.cost(setting)} |")
     return lines
 

@@ -63,6 +63,8 @@ class Hardware:
                 raise UserError(f"trainer.{name}={value} is out of range: give a whole number of at least 1.")
         if not isinstance(self.timeout_s, int | float) or self.timeout_s < 1:
             raise UserError(f"trainer.timeout_s={self.timeout_s} is out of range: give at least 1 second.")
+        if not isinstance(self.inner_seconds, int | float) or self.inner_seconds < 0:
+            raise UserError(f"trainer.inner_seconds={self.inner_seconds} is out of range: give 0 or more seconds.")
         if batch_size % self.processes:
             raise UserError(
                 f"batch_size={batch_size} does not divide among {self.processes} processes: "

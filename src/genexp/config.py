@@ -162,6 +162,8 @@ def _compose(
         composed = compose(root, overrides=[*search, *overrides], return_hydra_config=True)
     except (HydraException, OmegaConfBaseException) as error:
         raise UserError(sentence(error, config_dir, root)) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"A config file cannot be read: {' '.join(str(error).split()).rstrip('.')}.") from error
     choices = {str(k): str(v) for k, v in composed.hydra.runtime.choices.items() if not str(k).startswith("hydra/")}
     OmegaConf.set_struct(composed, False)
     del composed["hydra"]
@@ -287,11 +289,14 @@ def load_yaml(path: Path) -> dict[str, Any]:
     """Read a config written by `save_yaml`.
 
     Raises:
-        UserError: if the file is missing or not a mapping.
+        UserError: if the file is missing, damaged or not a mapping.
     """
     if not path.is_file():
         raise UserError(f"{path.parent} is not a run: it has no {path.name}.")
-    plain = OmegaConf.to_container(OmegaConf.load(path))
-    if not isinstance(plain, dict):
+    try:
+        plain = OmegaConf.to_container(OmegaConf.load(path))
+    except (yaml.YAMLError, OmegaConfBaseException, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is damaged: {first_line(error)}.") from error
+    if not isinstance(plain, dict) or not plain:
         raise UserError(f"{path} is not a config: it must hold a mapping.")
     return {str(key): value for key, value in plain.items()}

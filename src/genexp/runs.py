@@ -95,7 +95,7 @@ class Run:
         """Whether `run.json` is whole; a damaged run is not listed."""
         try:
             return bool(self.record)
-        except UserError:
+        except (UserError, OSError, UnicodeDecodeError):
             return False
 
     @property

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 from tests.cases import TINY
 
+from genexp import atomic
 from genexp.commands.evaluate import main
 from genexp.errors import UserError
 from genexp.evaluation.scores import Scores
@@ -35,7 +36,7 @@ def test_images_leave_anchors_and_their_neighbours_and_a_second_bound(genexp, tm
         assert scores.fingerprint == row["fingerprint"]  # so they may stand in one table
         assert scores.metrics["fd32c"] is not None
     assert anchors["copycat"]["metrics"]["copy_rate"] == 1
-    assert not list(folder.glob(".*.part"))
+    assert not list(folder.rglob(f"{atomic.PREFIX}*"))
     strip = np.asarray(Image.open(folder / "samples" / "nearest.png"))
     assert strip.shape == (2 * 33 + 1, 16 * 33 + 1)
     below = (strip[34:66].astype(float) / 255 * 16)[:, 1:]  # real images: 17 grey levels, each 4 x 4 pixels

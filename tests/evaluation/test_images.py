@@ -238,6 +238,13 @@ def test_impossible_settings_are_refused(digits):
         ImageProtocol(n=501).prepare(digits)
     with pytest.raises(UserError, match=r"evaluation\.draws=0"):
         ImageProtocol(draws=0)
+    for key, value in {"k": 0, "permutations": 0, "pairwise_n": -5, "seed": -1, "n": 10, "fast_n": 2}.items():
+        with pytest.raises(UserError, match=f"evaluation.{key}={value} is too few"):
+            ImageProtocol(**{key: value})
+    with pytest.raises(UserError, match="k=60 needs more neighbours than 50 samples"):
+        ImageProtocol(n=50, k=60).prepare(digits)
+    with pytest.raises(UserError, match="jackknife_blocks=300 leaves less than two"):
+        ImageProtocol(jackknife_blocks=300).prepare(digits)
     with pytest.raises(RuntimeError, match="prepare"):
         ImageProtocol().fingerprint()
 

@@ -195,3 +195,5 @@ def test_points_outside_the_plane_have_a_backdrop_and_a_picture(dim, tmp_path):
 def test_too_few_of_something_is_said_before_anything_is_scored(name):
     with pytest.raises(UserError, match=f"evaluation.{name}=0 is too few"):
         PointProtocol(**{name: 0})
+    with pytest.raises(UserError, match=f"evaluation.{name}=2.5 is no whole number"):
+        PointProtocol(**{name: 2.5})

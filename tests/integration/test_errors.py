@@ -41,6 +41,9 @@ WRONG = {
     "missing data": (["train", "dataset=mnist", "dataset.path=./absent", "logger=none"], "absent"),
     "plan that updates nobody": ([*TRAIN, "plan.critic=0"], "plan.critic=0"),
     "ema": ([*TRAIN, "ema=decay", "ema.decay=2"], "ema.decay=2"),
+    "config file with a tab": (["train", "--config-dir", "{broken}", "model=broken"], "config file cannot be read"),
+    "config file of a run": (["evaluate", "{damaged}"], "config.yaml is damaged"),
+    "draws of the evaluation": ([*TRAIN, "evaluation.permutations=0"], "evaluation.permutations=0"),
     "run to resume": (["train", "resume=runs/absent"], "runs/absent"),
     "run to evaluate": (["evaluate", "runs/absent"], "runs/absent"),
     "run to sample": (["sample"], "one run folder"),
@@ -49,10 +52,21 @@ WRONG = {
 }
 
 
+@pytest.fixture(scope="module")
+def spoilt(tmp_path_factory):
+    """A folder of configs with a tab in one, and a run whose config is cut off."""
+    broken, damaged = (tmp_path_factory.mktemp(name) for name in ("broken", "damaged"))
+    (broken / "model").mkdir()
+    (broken / "model" / "broken.yaml").write_text("_target_: a.B\n\twidth: 3\n")
+    (damaged / "run.json").write_text('{"status": "complete"}')
+    (damaged / "config.yaml").write_text("seed: [0\n")
+    return {"broken": broken, "damaged": damaged}
+
+
 @pytest.mark.parametrize("name", WRONG)
-def test_wrong_input_is_one_sentence(name, genexp, tmp_path):
+def test_wrong_input_is_one_sentence(name, genexp, spoilt, tmp_path):
     arguments, word = WRONG[name]
-    done = genexp(*arguments, check=False)
+    done = genexp(*(word.format(**spoilt) if word.startswith("{") else word for word in arguments), check=False)
     assert done.returncode == 2, done.stderr
     lines = [line for line in done.stderr.splitlines() if line.strip()]
     assert len(lines) == 1, done.stderr

@@ -170,6 +170,29 @@ def test_bounds_and_exact_values_are_not_compared(tmp_path):
     assert "bpd: exact values and bounds are not compared" in table["caption"]
 
 
+def test_bounds_of_different_effort_are_not_compared(tmp_path):
+    for loss, samples in (("hinge", 16), ("wasserstein", 64)):
+        for seed in range(2):
+            bound = {"bpd": 2.0 - samples / 64 + seed / 100, "bpd_kind": "lower bound", "bpd_samples": samples}
+            write_run(tmp_path, {"fd32c": 1.0 + seed, **bound}, loss=loss, seed=seed)
+    table = build_report([tmp_path])["tables"][0]
+    assert [setting["efforts"] for setting in table["settings"]] == [{"bpd": ["samples=16"]}, {"bpd": ["samples=64"]}]
+    assert [setting["best"]["bpd"] for setting in table["settings"]] == [False, False]
+    assert "bpd: bounds were made with samples=16, samples=64, and are not compared." in table["caption"]
+
+
+def test_a_verdict_does_not_depend_on_the_columns_that_are_shown(tmp_path):
+    for loss, value, coverage in (("hinge", 1.0, 0.2), ("wasserstein", 2.0, 0.9)):
+        for seed in range(4):
+            scores = {"fd32c": value + seed / 100, "coverage": coverage + seed / 100, "recall": 0.5, "bpd": 2.0}
+            write_run(tmp_path, scores, loss=loss, seed=seed)
+    verdicts = {
+        build_report([tmp_path], metrics=metrics, compare="hinge,wasserstein")["tables"][0]["compare"]["sentence"]
+        for metrics in (None, ["bpd"])
+    }
+    assert len(verdicts) == 1 and "coverage" in verdicts.pop()
+
+
 def test_a_missing_number_is_no_advantage(tmp_path):
     for loss, values in {
         "hinge": [0.9, None, 0.9],

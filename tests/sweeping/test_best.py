@@ -116,6 +116,14 @@ def test_scores_on_other_data_of_the_same_name_are_not_compared(add):
         ranked(folder)
 
 
+def test_a_damaged_run_is_left_out(add, capsys):
+    folder = add("loss=hinge", s0=0.5)
+    damaged = next(path for path in add("loss=saturating", s0=0.4).iterdir() if path.is_dir())
+    (damaged / "config.yaml").write_text("")
+    (ranking,) = ranked(folder)
+    assert len(ranking.settings) == 1 and f"{damaged} is damaged" in capsys.readouterr().err
+
+
 def test_a_metric_that_is_not_there_is_named_with_those_that_are(add):
     with pytest.raises(UserError, match="no validation score recall: choose one of modes, mode_kl"):
         ranked(add(s0=0.5), "recall")

@@ -2,6 +2,7 @@
 
 import csv
 import signal
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from tests.training.watched import PLANTED, train
 from genexp.errors import Diverged, Unhealthy
 from genexp.runs import Run
 from genexp.training import checkpoint
+from genexp.training.callbacks import Checkpoints
 
 TRIPWIRE = ["+health.alarms.wire={_target_:tests.training.test_recovery.Tripwire,step:130}", "health.rows=1"]
 BACK = "health.on_alarm=rollback"
@@ -91,6 +93,16 @@ def test_what_was_saved_after_the_alarm_s_beginning_is_gone(tmp_path):
     assert state["health"]["gone_back"] == 1  # saved anew, as the state that the run went on from
 
 
+def test_going_back_keeps_what_is_older(tmp_path):
+    for step in (80, 100, 120):
+        checkpoint.save(tmp_path, step, {"state": step}, keep=3)
+    clock = SimpleNamespace(step=100)
+    model = SimpleNamespace(regime=SimpleNamespace(clock=clock), training_state=lambda: {"state": "again"})
+    Checkpoints(tmp_path, 20, 3, on_save=lambda step: None).go_back(SimpleNamespace(is_global_zero=True), model)
+    found = {checkpoint.step_of(path): checkpoint.load(path)["state"] for path in checkpoint.saved(tmp_path)}
+    assert found == {80: 80, 100: "again"}
+
+
 def test_loader_workers_read_the_same_batches_again(tmp_path):
     _, one = train(tmp_path / "one", *TRIPWIRE, BACK)
     _, other = train(tmp_path / "other", *TRIPWIRE, BACK, "dataset.num_workers=2")
@@ -131,6 +143,7 @@ def test_killed_after_it_went_back_and_resumed_equals_uninterrupted(genexp, star
 
 
 @pytest.mark.slow
+@pytest.mark.cold
 def test_two_processes_go_back_together(genexp, tmp_path):
     words = [*TINY, "model.latent_dim=2", "loss=least_squares", "optimizer=sgd", "optimizer.lr=3", BACK]
     words += ["log_every=10", "score_every=0", "checkpoint_every=40", "max_steps=100", "progress=false"]

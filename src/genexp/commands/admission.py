@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from genexp import config as configs
@@ -105,7 +106,11 @@ def _with(run: Run, hardware: Sequence[str], config_dir: str | None) -> dict[str
     options = [override for override in hardware if key_of(override) == "trainer"]
     node = configs.compose_train(options, config_dir).plain["trainer"] if options else run.config["trainer"]
     words = [override.lstrip("+").removeprefix("trainer.") for override in hardware if override not in options]
-    return {**node, **configs.to_plain(OmegaConf.from_dotlist(words))}
+    try:
+        changed = OmegaConf.from_dotlist(words)
+    except yaml.YAMLError as error:
+        raise UserError(f"{' '.join(hardware)} cannot be read: write it as in trainer.devices=2.") from error
+    return {**node, **configs.to_plain(changed)}
 
 
 def _same_but_hardware(plain: dict[str, Any], run: Run) -> bool:

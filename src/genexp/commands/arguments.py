@@ -58,11 +58,11 @@ def run_and_settings(arguments: Sequence[str], defaults: Mapping[str, Any], usag
         key, text = argument.split("=", 1)
         if key not in defaults:
             raise UserError(f"There is no setting {key}: the settings are {', '.join(defaults)}.")
-        try:
-            value = yaml.safe_load(text) if text else None
-        except yaml.YAMLError:
-            value = text
         default = defaults[key]
+        try:
+            value = text if isinstance(default, str) else yaml.safe_load(text) if text else None
+        except (yaml.YAMLError, ValueError):  # YAML reads a date as one, and refuses the 31st of April
+            value = text
         if isinstance(default, float) and isinstance(value, int):
             value = float(value)
         if default is not None and type(value) is not type(default):

@@ -152,6 +152,6 @@ def _write(report: Mapping[str, Any], name: str, place: Path | None, across: Seq
             sys.stdout.write(text)
             return
         place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_text(text)
+        atomic.write_text(place, text)
     put([place])
     print(f"report   {shown(place)}")

@@ -1,5 +1,6 @@
 """`genexp sample`: draw samples from a trained run."""
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,7 +74,7 @@ def main(arguments: list[str]) -> int:
 def _check(settings: dict[str, Any]) -> None:
     if settings["n"] < 1:
         raise UserError(f"n={settings['n']} asks for no samples: give at least 1.")
-    if settings["temperature"] < 0:
+    if not 0 <= settings["temperature"] < math.inf:
         raise UserError(f"temperature={settings['temperature']} is out of range: give 0 or more.")
     threshold = settings["truncation"]
     if threshold is None:

@@ -62,6 +62,8 @@ class DataModule(LightningDataModule, ABC):
         self.name = name
         self.shape: tuple[int, ...] = tuple(int(size) for size in shape)
         self.num_classes, self.levels, self.density = num_classes, levels, density
+        if not isinstance(num_workers, int) or num_workers < 0:
+            raise UserError(f"dataset.num_workers={num_workers} is out of range: give a whole number of at least 0.")
         self.num_workers = num_workers
         self._steps: _Steps | None = None
         self.with_index = False

@@ -10,6 +10,7 @@ import hashlib
 import json
 import sys
 from abc import ABC, abstractmethod
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
@@ -137,8 +139,9 @@ def extractor_for(
     path = Path(cache_dir) / "features" / f"{name}-{digest}.safetensors" if cache_dir is not None else None
     if path is not None and path.is_file():
         content = path.read_bytes()
-        if read_key(content) == key:  # a damaged file has no key and is trained again
-            return _from_bytes(name, content)
+        with suppress(SafetensorError, RuntimeError, KeyError):  # a damaged file is trained again
+            if read_key(content) == key:
+                return _from_bytes(name, content)
     print(f"genexp: training the feature network of {data.name} once, about a minute", file=sys.stderr, flush=True)
     images = SplitImages(data, "train")
     content = to_bytes(train_features(images, images.labels, data.num_classes, settings), key)

@@ -31,7 +31,7 @@ from genexp.evaluation.metrics.prdc import prdc
 from genexp.evaluation.metrics.ranks import mann_whitney
 from genexp.evaluation.pictured import Neighbours
 from genexp.evaluation.pixels import PART, PixelGrid, SplitImages, SplitPixels
-from genexp.evaluation.protocol import Array, Protocol
+from genexp.evaluation.protocol import Array, Protocol, at_least
 
 MODE_THRESHOLD = 0.2
 """A class counts as covered with this part of its share: one sample would be the classifier's noise."""
@@ -90,6 +90,8 @@ class ImageProtocol(Protocol):
         features: Callable[..., Extractor] = extractor_for,
     ) -> None:
         super().__init__(n, draws, fast_n, seed, jackknife_blocks, kde_bandwidth, cache_dir)
+        at_least(1, k=k, permutations=permutations)
+        at_least(50, pairwise_n=pairwise_n)
         self.k, self.permutations, self.pairwise_n = k, permutations, pairwise_n
         self._features = features
 
@@ -129,6 +131,8 @@ class ImageProtocol(Protocol):
             raise UserError(f"evaluation.n={self.n} is more than the reference has: give at most {len(reference)}.")
         if min(len(reference), len(val)) <= self.k:
             raise UserError(f"{data.name} has too few images in ref or val: both need more than {self.k}.")
+        if self.size <= self.k:
+            raise UserError(f"evaluation.k={self.k} needs more neighbours than {self.size} samples have: give fewer.")
         self.extractor = self._features(data, self.cache_dir)
         self._grid = PixelGrid(data.shape, data.levels)
         self._ref = self._see(reference[: self.size])

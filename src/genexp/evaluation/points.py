@@ -17,9 +17,9 @@ from genexp.evaluation import anchors
 from genexp.evaluation.by_class import ClassMetrics, PointClassMetrics
 from genexp.evaluation.metrics.distances import squared_distances
 from genexp.evaluation.metrics.mmd import median_bandwidth, mmd_permutation_test
-from genexp.evaluation.metrics.points import energy_distance, mode_statistics, sliced_wasserstein
+from genexp.evaluation.metrics.points import energy_distance, mode_statistics, reach, sliced_wasserstein
 from genexp.evaluation.pictured import Backdrop
-from genexp.evaluation.protocol import Array, Protocol
+from genexp.evaluation.protocol import Array, Protocol, at_least
 
 MODE_METRICS = ("modes", "modes_strict", "hq", "mode_kl", "std_ratio")
 
@@ -42,7 +42,7 @@ class Modes:
 class PointProtocol(Protocol):
     """Scores points (N, D); the features are the coordinates.
 
-    The headline is `hq`, the share of samples within 3 standard deviations of a mode, where the data set
+    The headline is `hq`, the share of samples within 3 standard deviations of a mode (in the plane), where the data set
     names its modes, and the energy distance elsewhere.
 
     Arguments:
@@ -78,13 +78,8 @@ class PointProtocol(Protocol):
         cache_dir: str | Path | None = None,
     ) -> None:
         super().__init__(n, draws, fast_n, seed, jackknife_blocks, kde_bandwidth, cache_dir)
-        for name, value, least in (
-            ("permutations", permutations, 1),
-            ("pairwise_n", pairwise_n, 2),
-            ("projections", projections, 1),
-        ):
-            if value < least:
-                raise UserError(f"evaluation.{name}={value} is too few: give at least {least}.")
+        at_least(1, permutations=permutations, projections=projections)
+        at_least(50, pairwise_n=pairwise_n)
         self.permutations, self.pairwise_n, self.projections = permutations, pairwise_n, projections
         self._modes: Modes | None = None
 
@@ -113,7 +108,10 @@ class PointProtocol(Protocol):
             self._by_class = PointClassMetrics(**vars(self._modes), anchors=self._anchor_classes())
 
     def _fingerprint(self) -> dict[str, typing.Any]:
+        dim = math.prod(self.data.shape)
+        radius = {} if self._modes is None or dim == 2 else {"radius": round(reach(dim), 6)}
         return {
+            **radius,
             "features": "identity",
             "permutations": self.permutations,
             "pairwise_n": self.pairwise_n,

@@ -32,6 +32,19 @@ VERSION = 2
 """Raised when a metric or an anchor changes its numbers: cached anchors and old scores are then outdated."""
 
 
+def at_least(least: int, **values: int) -> None:
+    """Check numbers of a protocol by their keys.
+
+    Raises:
+        UserError: if one is no whole number, or too small.
+    """
+    for name, value in values.items():
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise UserError(f"evaluation.{name}={value} is no whole number: give one of at least {least}.")
+        if value < least:
+            raise UserError(f"evaluation.{name}={value} is too few: give at least {least}.")
+
+
 class Protocol(ABC):
     """What the protocols of images and points share.
 
@@ -60,11 +73,12 @@ class Protocol(ABC):
         kde_bandwidth: float,
         cache_dir: str | Path | None,
     ) -> None:
-        for name, value, least in (("n", n, 50), ("draws", draws, 1), ("fast_n", fast_n, 50)):
-            if value is not None and value < least:
-                raise UserError(f"evaluation.{name}={value} is too few: give at least {least}.")
-        if jackknife_blocks < 2:
-            raise UserError(f"evaluation.jackknife_blocks={jackknife_blocks} is too few: give at least 2.")
+        if n is not None:
+            at_least(50, n=n)
+        at_least(50, fast_n=fast_n)
+        at_least(1, draws=draws)
+        at_least(2, jackknife_blocks=jackknife_blocks)
+        at_least(0, seed=seed)
         self.n, self.draws, self.fast_n, self.seed = n, draws, fast_n, seed
         self.jackknife_blocks, self.kde_bandwidth = jackknife_blocks, kde_bandwidth
         self.cache_dir = Path(cache_dir) if cache_dir is not None else None
@@ -103,6 +117,11 @@ class Protocol(ABC):
         self._reference_size = len(data.split("ref").x)
         try:
             self._prepare(data)
+            if self.jackknife_blocks > self.size // 2:
+                raise UserError(
+                    f"evaluation.jackknife_blocks={self.jackknife_blocks} leaves less than two of {self.size} samples "
+                    "to a block: give fewer."
+                )
         except BaseException:
             self._data = None  # half prepared is not prepared
             raise

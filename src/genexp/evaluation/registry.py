@@ -84,9 +84,11 @@ _METRICS = (
     MetricInfo("density", "target", 1.0, "data balls that a sample is in; above 1 the samples are too smooth"),
     MetricInfo("fd#", "lower", None, "Fréchet distance in features, uncorrected"),
     MetricInfo("mmd_pix", "lower", 0.0, "squared RBF-MMD of pixels in [0, 1], unbiased"),
-    MetricInfo("mmd_pix_p", "higher", None, "its permutation p-value, uniform for a perfect generator"),
+    MetricInfo(
+        "mmd_pix_p", "higher", None, "its permutation p-value, mean over the draws; 0.5 for a perfect generator"
+    ),
     MetricInfo("mmd", "lower", 0.0, "squared RBF-MMD, unbiased"),
-    MetricInfo("mmd_p", "higher", None, "its permutation p-value, uniform for a perfect generator"),
+    MetricInfo("mmd_p", "higher", None, "its permutation p-value, mean over the draws; 0.5 for a perfect generator"),
 )
 _COSTS = (
     MetricInfo("params", "none", None, "parameters of the model"),

@@ -233,7 +233,7 @@ class GenerativeModel(LightningModule):
 
     @contextmanager
     def rehearsal(self) -> Iterator[None]:
-        """Losses in here are a plan's look ahead: nothing is recorded, no running mean moves, nothing is clipped."""
+        """Losses in here are a plan's look ahead: nothing is recorded, and no moving average of a family moves."""
         self.rehearsing = True
         try:
             yield
@@ -282,7 +282,7 @@ class GenerativeModel(LightningModule):
         """Hold the weights of a checkpoint for sampling: the averaged ones where there are any, or the raw ones."""
         self.load_state_dict(state["model"])
         if weights == "ema" and state["ema"]:
-            own = self.state_dict()
+            own = {**dict(self.named_parameters()), **dict(self.named_buffers())}  # some are in no state dict
             with torch.no_grad():
                 for name, tensor in state["ema"].items():
                     own[name].copy_(tensor)

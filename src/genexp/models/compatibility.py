@@ -36,7 +36,7 @@ def check_parts(
                 f"penalty={name} asks for slopes of {penalty.slope:g}, which the constraint "
                 f"{type(constraint).__name__} does not let the critic choose: drop one of the two."
             )
-    bounded = constraint.bounds_critic or any(penalty.bounds_critic for penalty in of_critic.values())
+    bounded = constraint.bounds_critic or any(p.bounds_critic and p.weight > 0 for p in of_critic.values())
     if loss.needs_constraint and not bounded:
         raise UserError(
             f"loss={type(loss).__name__} is unbounded unless the critic is constrained: "

@@ -83,6 +83,8 @@ class EncoderGAN(GAN):
 
     def adversarial_loss(self, batch: Batch, fakes: Tensor) -> Tensor:
         """What the player's side of a contest costs it."""
+        if not self.loss.compares:
+            return self.loss.generator(self._judge(fakes, batch)[:, 0])
         real, fake = (verdict[:, 0] for verdict in self._verdicts(batch, fakes))
         return self.loss.generator(fake, real)
 

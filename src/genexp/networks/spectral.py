@@ -45,9 +45,10 @@ class SpectralNorm(nn.Module):
     @torch.no_grad()
     def advance(self, weight: Tensor) -> None:
         """One power iteration on `weight`."""
-        matrix = self._matrix(weight)
-        F.normalize(torch.mv(matrix, self.v), dim=0, eps=1e-12, out=self.u)
-        F.normalize(torch.mv(matrix.T, self.u), dim=0, eps=1e-12, out=self.v)
+        with torch.autocast(weight.device.type, enabled=False):
+            matrix = self._matrix(weight)
+            F.normalize(torch.mv(matrix, self.v), dim=0, eps=1e-12, out=self.u)
+            F.normalize(torch.mv(matrix.T, self.u), dim=0, eps=1e-12, out=self.v)
 
 
 def normalise(network: nn.Module, warm_up: int) -> None:

@@ -2,7 +2,7 @@
 
 import shlex
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
@@ -18,6 +18,8 @@ from genexp.reporting.table import metrics_in_order
 
 OWN_COLUMNS = ("params", "train_s")
 """Costs that a score repeats from the run's record; a table has columns of its own for them."""
+EFFORTS = ("samples", "steps")
+"""What a bound of the likelihood is the tighter for, in columns such as `bpd_samples`."""
 MOST_BUDGETS = 200
 """So many points of the curve of budgets are worked out."""
 
@@ -177,6 +179,7 @@ def _setting(label: str, runs: Sequence[ReportedRun], infos: Sequence[MetricInfo
         "half_width": half_widths,
         "best": {},
         "kinds": kinds,
+        "efforts": {i.name: effort for i in infos if (effort := _effort(good, i.name))},
         "bpd_kind": kinds.get("bpd"),
         "seconds": _mean([finite(run.record.get("seconds")) for run in good]),
         "cpu_seconds": _mean([finite(run.record.get("cpu_seconds")) for run in good]),
@@ -190,6 +193,16 @@ def _kind(runs: Sequence[ReportedRun], name: str) -> str | None:
     """Which kind of number a metric is, such as `exact` or `lower bound`; None where there is no such difference."""
     kinds = {str(kind) for run in runs if (kind := run.metrics.get(f"{name}_kind")) not in (None, "none")}
     return " and ".join(sorted(kinds)) or None
+
+
+def _effort(runs: Sequence[ReportedRun], name: str) -> list[str]:
+    """With how many samples or steps a bound of a metric was made, as `samples=16`, without repeats."""
+    given = {f"{what}={run.metrics[f'{name}_{what}']:g}" for run in runs for what in EFFORTS if _known(run, name, what)}
+    return sorted(given)
+
+
+def _known(run: ReportedRun, name: str, what: str) -> bool:
+    return isinstance(run.metrics.get(f"{name}_{what}"), float)
 
 
 def _parameters(run: ReportedRun) -> int | None:
@@ -208,13 +221,19 @@ def _best(settings: Sequence[Mapping[str, Any]], info: MetricInfo) -> list[bool]
 
     A setting of which a finished run has no such number is not compared: what is missing is no advantage.
     """
-    kinds = {setting["kinds"].get(info.name) for setting in settings if setting["mean"][info.name] is not None}
-    if info.better == "none" or len(kinds) > 1:
+    measured = [setting for setting in settings if setting["mean"][info.name] is not None]
+    kinds = {setting["kinds"].get(info.name) for setting in measured}
+    efforts = {effort for setting in measured for effort in setting["efforts"].get(info.name, [])}
+    if info.better == "none" or len(kinds) > 1 or any(_differ(efforts, what) for what in EFFORTS):
         return [False] * len(settings)
     losses = [[info.loss(value) for value in setting["values"][info.name] if value is not None] for setting in settings]
     return not_separable_from_best(
         [column if len(column) == setting["n"] else [] for column, setting in zip(losses, settings, strict=True)]
     )
+
+
+def _differ(efforts: Collection[str], what: str) -> bool:
+    return sum(effort.startswith(f"{what}=") for effort in efforts) > 1
 
 
 def _budget(runs: Sequence[ReportedRun], info: MetricInfo) -> dict[str, Any]:

@@ -174,8 +174,12 @@ def _walk(folder: Path, left_out: set[Path]) -> Iterator[Path]:
     if any((folder / name).exists() for name in FILES_OF_A_RUN):
         left_out.add(folder.resolve())
         return
-    with os.scandir(folder) as entries:
-        below = sorted(entry.path for entry in entries if entry.is_dir() and not entry.name.startswith("."))
+    try:
+        with os.scandir(folder) as entries:
+            below = sorted(entry.path for entry in entries if entry.is_dir() and not entry.name.startswith("."))
+    except OSError:  # somebody else's
+        left_out.add(folder.resolve())
+        return
     for path in below:
         inner: set[Path] = set()
         runs = list(_walk(Path(path), inner))

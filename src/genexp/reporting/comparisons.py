@@ -11,6 +11,8 @@ ALPHA = 0.05
 MOST_COPIES = 0.02
 """An interval of `copy_rate` that exceeds this is taken for memory of the training set."""
 GUARDS = ("coverage", "recall")
+DECISIVE = (*GUARDS, "copy_rate")
+"""What a verdict on two settings reads beside the headline."""
 """Metrics that a better setting must not pay with."""
 MOST_COMPARED = 30
 """So many of a table's settings, the best ones, are compared with each other."""
@@ -89,7 +91,7 @@ def judgement(
         headline: the metric that ranks.
         fingerprint: the table's.
     """
-    names = [name for name in (headline, *GUARDS, "copy_rate") if name in a["values"] and name in b["values"]]
+    names = [name for name in (headline, *DECISIVE) if name in a["values"] and name in b["values"]]
     rows = [compare(a, b, metric_info(name, fingerprint)) for name in dict.fromkeys(names)]
     return {
         "a": a["id"],

@@ -10,9 +10,10 @@ from typing import Any
 
 from genexp import config as configs
 from genexp.errors import UserError
+from genexp.evaluation.registry import metric_info
 from genexp.reporting.aggregate import command_of, group, table_of
 from genexp.reporting.collect import ReportedRun, collect, finite
-from genexp.reporting.comparisons import MOST_COMPARED, judgement
+from genexp.reporting.comparisons import DECISIVE, MOST_COMPARED, judgement
 from genexp.reporting.figures import Album, curves, no_pictures, points_per_run
 from genexp.reporting.labels import flattened
 from genexp.reporting.statistics import iqm
@@ -52,7 +53,8 @@ def build_report(
     if not by_data:
         raise UserError(f"No run in {', '.join(map(str, folders))} has a score yet: {_counts(collection.runs)}.")
     _refuse_unknown(metrics, collection.runs)
-    tables = [table_of(data, runs, metrics) for data, runs in sorted(by_data.items())]
+    shown = metrics if metrics is None or compare is None else [*metrics, *DECISIVE]  # a verdict needs them all
+    tables = [table_of(data, runs, shown) for data, runs in sorted(by_data.items())]
     for table in tables:
         table["caption"] = "\n".join(_caption(table, by_data[table["data"]]))
     if compare is not None:
@@ -94,7 +96,9 @@ def normalised(tables: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
         for table, settings in zip(tables, named, strict=True):
             perfect, baseline = scales[table["data"]]
             values = settings[label]["values"][table["headline"]]
-            by_data[table["data"]] = [None if v is None else (v - perfect) / (baseline - perfect) for v in values]
+            target = metric_info(table["headline"], table["fingerprint"]).better == "target"
+            distances = [None if v is None else (v - perfect) / (baseline - perfect) for v in values]
+            by_data[table["data"]] = [abs(d) if target and d is not None else d for d in distances]
         rows.append(_normalised_row(label, by_data))
     rows.sort(key=lambda row: (row["iqm"] is None, row["iqm"] or 0.0, row["label"]))
     return {"rows": rows} if rows else None
@@ -173,6 +177,9 @@ def _caption(table: Mapping[str, Any], runs: Sequence[ReportedRun]) -> list[str]
         kinds = {setting["kinds"].get(metric["name"]) for setting in settings} - {None}
         if len(kinds) > 1:
             lines.append(f"{metric['name']}: exact values and bounds are not compared, so nothing is bold there.")
+        efforts = sorted({effort for setting in settings for effort in setting["efforts"].get(metric["name"], [])})
+        if len(efforts) > 1:
+            lines.append(f"{metric['name']}: bounds were made with {', '.join(efforts)}, and are not compared.")
     lines += [f"The runs differ in {what}." for what in _provenance(runs)]
     if len(settings) > MOST_COMPARED:
         lines.append(f"Pairs are compared among the best {MOST_COMPARED} settings alone.")

@@ -75,9 +75,19 @@ def runs_below(folders: Iterable[Path]) -> list[Path]:
 
 
 def records(log: Path) -> list[dict[str, Any]]:
-    """What is in a W&B file, oldest first, as W&B's own reader tells it; a torn end is left out."""
+    """What is in a W&B file, oldest first, as W&B's own reader tells it; a torn end is left out.
+
+    Raises:
+        UserError: if the reader does not end, or tells nothing and fails.
+    """
     command = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(log)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    except subprocess.TimeoutExpired as error:
+        raise UserError(f"W&B's reader does not end with {log}: try again, or move the file away.") from error
+    if done.returncode and not done.stdout:
+        reason = (done.stderr.strip().splitlines() or ["it says nothing"])[-1].rstrip(".")
+        raise UserError(f"W&B's reader fails on {log} ({reason}): install wandb again, or move the file away.")
     return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
 
 
@@ -113,4 +123,7 @@ def cut_torn_end(log: Path) -> int:
 
 def is_empty(log: Path) -> bool:
     """Whether the process was killed before W&B wrote what run it is: nothing can be sent."""
-    return log.stat().st_size < BLOCK and not any(record.get("type") == "run" for record in records(log))
+    size = log.stat().st_size
+    return size <= FILE_HEADER.size or (
+        size < BLOCK and not any(record.get("type") == "run" for record in records(log))
+    )

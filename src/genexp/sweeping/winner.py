@@ -6,6 +6,7 @@ training wrote, and not at all if one of its seeds came to nothing: the mean of 
 
 import math
 import shlex
+import sys
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ from genexp.runs import Run, all_runs
 from genexp.sweeping.validation import Curve, ranking_metric
 from genexp.yaml_blocks import load_mapping
 
+RECORDED, CONFIGURED = {"choices", "setting", "seed", "status"}, {"dataset", "evaluation"}
+"""What a run has to say to be compared, in `run.json` and in `config.yaml`."""
 WHERE = ("cache_dir", "num_workers")
 """Keys of a data set and of its evaluation that change no score."""
 
@@ -78,6 +81,9 @@ def ranked(folder: Path, wanted: str | None = None) -> list[Ranking]:
     data_sets: dict[str, list[_Member]] = defaultdict(list)
     for run in all_runs(folder):
         record, config = run.record, load_mapping(run.folder / "config.yaml")
+        if not (record.keys() >= RECORDED and config.keys() >= CONFIGURED):
+            print(f"genexp: {run.folder} is damaged and left out", file=sys.stderr)
+            continue
         data_sets[str(record["choices"].get("dataset", ""))].append(_Member(run, record, config, Curve(run)))
     found = [_rank(data, members, wanted) for data, members in data_sets.items()]
     rankings = [ranking for ranking in found if ranking is not None]

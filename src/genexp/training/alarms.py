@@ -58,7 +58,8 @@ class GeneratorDead:
 
     def __call__(self, rows: Sequence[Row]) -> str | None:
         """The largest gradient in the rows, if it is too small."""
-        largest = max(row.get("gradient_generator", math.inf) for row in rows)
+        found = [row["gradient_generator"] for row in rows if "gradient_generator" in row]  # it may wait for its turn
+        largest = max(found, default=math.inf)
         if largest > self.gradient:
             return None
         return f"in {self.steps} steps the root mean square of the generator's gradient was at most {largest:.1e}"

@@ -192,11 +192,17 @@ class Checkpoints(Callback):
 
     def go_back(self, trainer: Trainer, pl_module: Any) -> None:
         """Save the state that the run has gone back to and delete all that is not older."""
+        step = pl_module.regime.clock.step
+        if trainer.is_global_zero:  # before the new one is written: they must not count among those that are kept
+            self._delete(lambda path: checkpoint.step_of(path) > step)
         written = self._write(trainer, pl_module)
         if written is not None:
-            for path in checkpoint.saved(self.folder):
-                if path != written and checkpoint.step_of(path) >= self._saved:
-                    path.unlink(missing_ok=True)
+            self._delete(lambda path: path != written and checkpoint.step_of(path) == step)
+
+    def _delete(self, unwanted: Callable[[Path], bool]) -> None:
+        for path in checkpoint.saved(self.folder):
+            if unwanted(path):
+                path.unlink(missing_ok=True)
 
 
 def quiet_lightning() -> None:

@@ -49,6 +49,7 @@ def separation(real: Tensor, fake: Tensor) -> Tensor:
 
 def gap(real: Tensor, fake: Tensor) -> Tensor:
     """The difference of the mean scores in pooled standard deviations."""
+    real, fake = real.float(), fake.float()  # in half precision the variance of nearly constant scores would be 0
     spread = (0.5 * (real.var(correction=0) + fake.var(correction=0)) + TINY).sqrt()
     return (real.mean() - fake.mean()) / spread
 

@@ -35,6 +35,15 @@ class Player:
     base_lr: float
 
 
+def in_own_types(loss: Tensor) -> torch.autocast:
+    """A context in which a gradient is taken in the types of the forward pass.
+
+    Under a surrounding autocast the matrix products of a gradient would be cast again: those of a penalty, which is
+    computed in float32 on purpose, too.
+    """
+    return torch.autocast(loss.device.type, enabled=False)
+
+
 class Players:
     """The players of a model.
 
@@ -69,7 +78,8 @@ class Players:
         """Put the gradient of `loss` into the `.grad` of the named players, averaged over the ranks."""
         for name in names:
             self.players[name].optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        with in_own_types(loss):
+            loss.backward()
         for name in names:
             all_reduce_gradients(self.players[name].parameters)
 
@@ -81,8 +91,13 @@ class Players:
 
     @contextmanager
     def moved(self, *names: str) -> Iterator[None]:
-        """Put the weights of the named players back when it ends; gradients and optimizers keep what happened."""
-        held = [(p, p.detach().clone()) for name in names for p in self.players[name].parameters]
+        """Put the weights and buffers of the named players back when it ends; gradients and optimizers keep theirs."""
+        modules = [self.players[name].module for name in names]
+        tensors = [
+            *(p for name in names for p in self.players[name].parameters),
+            *(b for m in modules for b in m.buffers()),
+        ]
+        held = [(tensor, tensor.detach().clone()) for tensor in tensors]
         try:
             yield
         finally:
@@ -101,7 +116,8 @@ class Players:
 
     def gradient(self, loss: Tensor, weights: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """The gradient of `loss` with respect to tensors, averaged over the ranks, itself differentiable."""
-        gradients = torch.autograd.grad(loss, weights, create_graph=True, materialize_grads=True)
+        with in_own_types(loss):
+            gradients = torch.autograd.grad(loss, weights, create_graph=True, materialize_grads=True)
         if world()[1] == 1:
             return gradients
         flat = mean_over_ranks(torch.cat([gradient.flatten() for gradient in gradients]))

@@ -48,7 +48,7 @@ class Linear:
         _check(self.start, self.end)
 
     def __call__(self, step: int, max_steps: int) -> float:
-        """1 before `start`, `end` at the last step, a straight line between."""
+        """1 before `start`, `end` after the last step, a straight line between."""
         progress = (step / max_steps - self.start) / (1.0 - self.start)
         return 1.0 + (self.end - 1.0) * min(max(progress, 0.0), 1.0)
 
@@ -72,6 +72,6 @@ class Cosine:
         _check(self.start, self.end)
 
     def __call__(self, step: int, max_steps: int) -> float:
-        """1 before `start`, `end` at the last step, half a cosine between."""
+        """1 before `start`, `end` after the last step, half a cosine between."""
         progress = min(max((step / max_steps - self.start) / (1.0 - self.start), 0.0), 1.0)
         return self.end + (1.0 - self.end) * 0.5 * (1.0 + math.cos(math.pi * progress))

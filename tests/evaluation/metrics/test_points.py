@@ -1,5 +1,7 @@
 """Metrics of 2-D points: perfect samplers of known mixtures, shifts, and closed-form energy."""
 
+import math
+
 import numpy as np
 import pytest
 from scipy.stats import wasserstein_distance
@@ -47,6 +49,15 @@ def test_std_ratio_in_other_dimensions():
     rng = np.random.default_rng(2)
     centres = np.array([[0.0] * 5, [10.0] * 5])
     assert mode_statistics(_sample(rng, centres, 0.3, 20_000), centres, 0.3)["std_ratio"] == pytest.approx(1, abs=0.01)
+
+
+@pytest.mark.parametrize("dim", [1, 2, 3, 5])
+def test_a_perfect_sampler_has_the_same_share_of_high_quality_in_every_dimension(dim):
+    n, rng = 40_000, np.random.default_rng(dim)
+    found = mode_statistics(0.1 * rng.standard_normal((n, dim)), np.zeros((1, dim)), 0.1)
+    null = 1 - math.exp(-4.5)
+    assert found["hq"] == pytest.approx(null, abs=4 * math.sqrt(null * (1 - null) / n))
+    assert found["std_ratio"] == pytest.approx(1.0, abs=0.02)
 
 
 def test_dropped_and_starved_modes():

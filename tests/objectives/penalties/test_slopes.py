@@ -8,6 +8,7 @@ from torch import nn
 
 from genexp.errors import UserError
 from genexp.objectives.penalties import DRAGAN, R1, R2, GradientPenalty, Step, WassersteinDivergence
+from genexp.training.players import Players
 
 PENALTIES = [
     GradientPenalty(),
@@ -157,6 +158,13 @@ def test_autocast_leaves_the_penalty_in_float32(penalty):
         assert torch.is_autocast_enabled("cpu")
     assert value.dtype == torch.float32
     assert torch.equal(value, expected)
+    gradients = []
+    for loss, mixed in ((expected, False), (value, True)):  # and its gradient, as a training step takes it
+        optimizer = torch.optim.SGD(critic.parameters(), lr=0.1)
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=mixed):
+            Players({"critic": critic}, {"critic": optimizer}).backward(loss, "critic")
+        gradients.append([p.grad for p in critic.parameters() if p.grad is not None])
+    assert all(torch.equal(one, other) for one, other in zip(*gradients, strict=True))
     half = penalty(critic, real.bfloat16(), fake.bfloat16(), step)
     assert half.dtype == torch.float32
     assert half.item() == pytest.approx(expected.item(), rel=0.02)
@@ -241,7 +249,7 @@ def test_r1_damps_the_dirac_gan_at_the_rate_of_its_linearisation(gamma):
             "GradientPenalty: weight=-1.0 is out of range: give 0 or more",
         ),
         (lambda: R1(weight=math.nan), "R1: weight=nan"),
-        (lambda: R2(interval=0), "R2: interval=0 is out of range: give at least 1"),
+        (lambda: R2(interval=0), "R2: interval=0 is out of range: give a whole number of at least 1"),
         (lambda: GradientPenalty(target=-1.0), "target=-1.0 is out of range"),
         (lambda: WassersteinDivergence(power=1.0), "power=1.0 is out of range: give more than 1"),
         (lambda: WassersteinDivergence(points="all"), "points=all is unknown: choose both or between"),

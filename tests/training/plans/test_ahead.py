@@ -173,6 +173,7 @@ def test_plans_that_differentiate_twice_take_compiled_networks():
     ("build", "sentence"),
     [
         (lambda: Unrolled(steps=-1), "plan.steps=-1"),
+        (lambda: Unrolled(steps=2.5), "plan.steps=2.5 is out of range: give a whole number"),
         (lambda: Unrolled(step_size=0.0), "plan.step_size=0.0"),
         (lambda: Consensus(weight=0.0), "plan.weight=0.0"),
     ],

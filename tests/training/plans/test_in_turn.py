@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from tests.games import DiracGAN, linear_map
+from tests.games import DiracGAN, SmallGAN, linear_map
 from torch import nn
 
 from genexp.errors import UserError
@@ -78,6 +78,15 @@ def test_a_step_of_a_long_turn_leaves_the_generator_alone():
     states = game.trajectory(Alternating(critic=2, long_turns=LongTurns(factor=3, first=1, every=0)), 4)
     assert game.log == ["critic"] * 6 + ["generator"] + ["critic"] * 2 + ["generator"]
     assert states[0, 1] == states[2, 1] != states[3, 1]
+
+
+def test_a_generator_that_waits_shows_no_gradient_of_an_earlier_step():
+    """A run that goes on from a checkpoint has none either."""
+    game = SmallGAN()
+    plan, players = Alternating(long_turns=LongTurns(factor=2, first=9, every=0)), game.players()
+    for step, moves in enumerate((False, True, False)):
+        plan.run(game, players, [game.batch], step)
+        assert all((p.grad is not None) == moves for p in game.generator.parameters())
 
 
 class Recorder:
@@ -167,6 +176,8 @@ def test_minimize_is_gradient_descent():
 
 
 def test_impossible_plans_and_shared_parameters():
+    with pytest.raises(UserError, match="plan.generator=1.5 updates nobody: give a whole number"):
+        Alternating(generator=1.5)
     with pytest.raises(UserError, match="plan.critic=0"):
         Alternating(critic=0)
     with pytest.raises(UserError, match="plan.long_turns=0, 25, 500 are out of range"):

@@ -16,15 +16,28 @@ from scipy.stats import chi2
 from genexp.evaluation.metrics.classes import kl_divergence
 from genexp.evaluation.metrics.distances import Array, as_pair, squared_distance_blocks, squared_distances
 
-_HIGH_QUALITY = 3.0  # standard deviations from the nearest mode
+IN_THE_PLANE = 3.0
+"""Standard deviations from its mode within which a point of the plane is of high quality."""
+
+
+def reach(dim: int) -> float:
+    r"""The standard deviations within which a point is of high quality: 3 in the plane.
+
+    In other dimensions they are so many that a perfect sampler has the same share within, $1 - e^{-4.5}$.
+
+    Example:
+        >>> reach(2), round(reach(1), 3), round(reach(5), 3)
+        (3.0, 2.539, 3.851)
+    """
+    return IN_THE_PLANE if dim == 2 else float(np.sqrt(chi2.ppf(-np.expm1(-(IN_THE_PLANE**2) / 2), dim)))
 
 
 def mode_statistics(x: ArrayLike, modes: ArrayLike, std: float, weights: ArrayLike | None = None) -> dict[str, float]:
     r"""Compare points with a mixture of K isotropic Gaussians of one standard deviation.
 
-    A point is of high quality if it lies within 3 std of the nearest mode. In 2-D a perfect sampler has
-    :math:`1 - e^{-4.5} = 0.98889` of them; more means that the modes are too narrow, so read ``hq`` beside
-    ``std_ratio``.
+    A point of the plane is of high quality if it lies within 3 std of the nearest mode; elsewhere see `reach`. A
+    perfect sampler has :math:`1 - e^{-4.5} = 0.98889` of them; more means that the modes are too narrow, so read
+    ``hq`` beside ``std_ratio``.
 
     Arguments:
         x: Points ``(N, d)``.
@@ -40,7 +53,7 @@ def mode_statistics(x: ArrayLike, modes: ArrayLike, std: float, weights: ArrayLi
           :math:`(K-1)/(2 N_{HQ})` for a perfect sampler (so about 0, perhaps below); if no point is of high
           quality the most that it can be, as if all were in the rarest mode, which is log K for equal weights;
         * ``std_ratio``: pooled within-mode standard deviation of the high-quality points over that of a mode
-          truncated at 3 std (1 for a perfect sampler); NaN if no mode has two points.
+          truncated there (1 for a perfect sampler); NaN if no mode has two points.
 
     Raises:
         ValueError: If an input is not a finite matrix, std is not positive, or the weights are not K positive numbers.
@@ -54,7 +67,7 @@ def mode_statistics(x: ArrayLike, modes: ArrayLike, std: float, weights: ArrayLi
         raise ValueError(f"weights must be {num_modes} positive numbers, but they are {given.tolist()}")
     squared = squared_distances(points, centres)
     nearest = squared.argmin(axis=1)
-    good = squared.min(axis=1) <= (_HIGH_QUALITY * std) ** 2
+    good = squared.min(axis=1) <= (reach(points.shape[1]) * std) ** 2
     counts = np.bincount(nearest[good], minlength=num_modes).astype(np.int64)
     num_good = int(counts.sum())
     if num_good > 0:
@@ -79,8 +92,8 @@ def _std_ratio(points: Array, mode_of_point: NDArray[np.int64], counts: NDArray[
     sums = np.stack([np.bincount(mode_of_point, column, minlength=len(counts)) for column in points.T], axis=1)
     means = sums / np.maximum(counts, 1)[:, None]
     variance = ((points - means[mode_of_point]) ** 2).sum() / freedom
-    reach = _HIGH_QUALITY**2
-    truncated = chi2.cdf(reach, dim + 2) / chi2.cdf(reach, dim)  # variance left within 3 std, per axis
+    squared = reach(dim) ** 2
+    truncated = chi2.cdf(squared, dim + 2) / chi2.cdf(squared, dim)  # variance left within, per axis
     return float(np.sqrt(variance / truncated) / std)
 
 

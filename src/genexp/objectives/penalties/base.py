@@ -50,8 +50,10 @@ class Penalty(ABC):
 
     def __post_init__(self) -> None:
         self.check_range(weight=self.weight)
-        if self.interval < 1:
-            raise UserError(f"{type(self).__name__}: interval={self.interval} is out of range: give at least 1 step.")
+        if not isinstance(self.interval, int) or self.interval < 1:
+            raise UserError(
+                f"{type(self).__name__}: interval={self.interval} is out of range: give a whole number of at least 1."
+            )
 
     def check_range(self, **numbers: float) -> None:
         """Checks that numbers are not negative.

@@ -85,8 +85,8 @@ class Unrolled:
     sub_batches: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
-        if self.steps < 0:
-            raise UserError(f"plan.steps={self.steps} looks back: give 0 or more.")
+        if not isinstance(self.steps, int) or self.steps < 0:
+            raise UserError(f"plan.steps={self.steps} is out of range: give a whole number of at least 0.")
         positive(step_size=self.step_size)
 
     def run(self, game: TwoPlayerGame, players: Players, batches: Sequence[Batch], step: int = 0) -> None:

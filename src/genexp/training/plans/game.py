@@ -88,7 +88,7 @@ def at_least_one(**counts: int) -> None:
         UserError: one of them is below 1.
     """
     for name, count in counts.items():
-        if count < 1:
+        if not isinstance(count, int) or count < 1:
             raise UserError(f"plan.{name}={count} updates nobody: give a whole number of at least 1.")
 
 

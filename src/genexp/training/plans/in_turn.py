@@ -109,6 +109,8 @@ class Alternating:
         """Execute one step."""
         turn = self.long_turns is None or self.long_turns.generator_moves(step)
         last = game.with_latents(batches[-1]) if self.same_latents and turn else batches[-1]
+        if not turn:  # what is left of an earlier step would be looked at, and is in no checkpoint
+            players.players["generator"].optimizer.zero_grad(set_to_none=True)
         fakes = None
         for batch in (*batches[:-1], last):
             share = self.share_fakes and turn and batch is last
