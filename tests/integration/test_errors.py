@@ -42,7 +42,7 @@ WRONG = {
     "plan that updates nobody": ([*TRAIN, "plan.critic=0"], "plan.critic=0"),
     "ema": ([*TRAIN, "ema=decay", "ema.decay=2"], "ema.decay=2"),
     "config file with a tab": (["train", "--config-dir", "{broken}", "model=broken"], "config file cannot be read"),
-    "config file of a run": (["evaluate", "{damaged}"], "config.yaml is damaged"),
+    "config file of a run": (["train", "resume={damaged}"], "config.yaml is damaged"),
     "draws of the evaluation": ([*TRAIN, "evaluation.permutations=0"], "evaluation.permutations=0"),
     "run to resume": (["train", "resume=runs/absent"], "runs/absent"),
     "run to evaluate": (["evaluate", "runs/absent"], "runs/absent"),
@@ -63,10 +63,16 @@ def spoilt(tmp_path_factory):
     return {"broken": broken, "damaged": damaged}
 
 
+def placed(word, folders):
+    for name, folder in folders.items():
+        word = word.replace(f"{{{name}}}", str(folder))
+    return word
+
+
 @pytest.mark.parametrize("name", WRONG)
 def test_wrong_input_is_one_sentence(name, genexp, spoilt, tmp_path):
     arguments, word = WRONG[name]
-    done = genexp(*(word.format(**spoilt) if word.startswith("{") else word for word in arguments), check=False)
+    done = genexp(*(placed(word, spoilt) for word in arguments), check=False)
     assert done.returncode == 2, done.stderr
     lines = [line for line in done.stderr.splitlines() if line.strip()]
     assert len(lines) == 1, done.stderr
